@@ -1,0 +1,249 @@
+//! Patterns: words separated by `.` or `/`, where `*` stands for one word and `**` or `#` for any number of words, none
+//! included. All patterns live in one trie, walked word by word with the set of places reached so far, so a match costs
+//! one pass over the destination whatever the patterns are: there is no backtracking to provoke.
+//!
+//! A word counts together with the separator before it: `/topic/a.*` matches `/topic/a.b` and not `/topic/a/b`, as the
+//! exact names differ too. Only `**` and `#` pass over both.
+//!
+//! Does not know: topics, subscribers, or sessions; it maps patterns to values.
+
+use std::collections::HashMap;
+
+/// A destination with wildcards, prefix included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern<'a> {
+    text: &'a str,
+}
+
+impl<'a> Pattern<'a> {
+    /// A pattern of that text; any text is one, if only a literal.
+    pub fn new(text: &'a str) -> Self {
+        Self { text }
+    }
+
+    /// The text as the subscriber wrote it.
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// Whether a destination matches.
+    pub fn matches(&self, destination: &str) -> bool {
+        let mut trie = Trie::default();
+        trie.insert(self, ());
+        !trie.matching(destination).is_empty()
+    }
+}
+
+/// A word with the separator that precedes it; the first word of a destination that begins without one has none.
+type Word<'a> = (Option<char>, &'a str);
+
+/// What leads from a node to the next.
+enum Step<'a> {
+    Literal(Word<'a>),
+    One(Option<char>),
+    Any,
+}
+
+/// Patterns with a value each.
+pub(super) struct Trie<V> {
+    /// Node 0 is the root. Freed nodes are reused.
+    nodes: Vec<Node<V>>,
+    free: Vec<u32>,
+    patterns: usize,
+}
+
+struct Node<V> {
+    literals: HashMap<(Option<char>, Box<str>), u32>,
+    /// `*` behind each separator.
+    ones: Vec<(Option<char>, u32)>,
+    any: Option<u32>,
+    /// This node is the end of a `**` or `#`: it stays reached whatever word follows.
+    repeats: bool,
+    value: Option<V>,
+}
+
+const ROOT: u32 = 0;
+
+impl<V> Default for Trie<V> {
+    fn default() -> Self {
+        Self { nodes: vec![Node::new(false)], free: Vec::new(), patterns: 0 }
+    }
+}
+
+impl<V> Trie<V> {
+    /// The number of patterns.
+    pub fn len(&self) -> usize {
+        self.patterns
+    }
+
+    /// The value of exactly this pattern.
+    pub fn find(&self, pattern: &Pattern<'_>) -> Option<&V> {
+        let mut at = ROOT;
+        for step in steps(pattern) {
+            at = self.node(at)?.child(&step)?;
+        }
+        self.node(at)?.value.as_ref()
+    }
+
+    /// Sets the value of a pattern.
+    pub fn insert(&mut self, pattern: &Pattern<'_>, value: V) {
+        let mut at = ROOT;
+        for step in steps(pattern) {
+            let found = self.node(at).and_then(|node| node.child(&step));
+            at = found.unwrap_or_else(|| self.add_child(at, &step));
+        }
+        if let Some(node) = self.nodes.get_mut(at as usize)
+            && node.value.replace(value).is_none()
+        {
+            self.patterns += 1;
+        }
+    }
+
+    /// Takes a pattern out, and the nodes that only it used.
+    pub fn remove(&mut self, pattern: &Pattern<'_>) -> Option<V> {
+        let mut path = vec![];
+        let mut at = ROOT;
+        for step in steps(pattern) {
+            let child = self.node(at)?.child(&step)?;
+            path.push((at, step));
+            at = child;
+        }
+        let value = self.nodes.get_mut(at as usize)?.value.take()?;
+        self.patterns -= 1;
+        for (parent, step) in path.into_iter().rev() {
+            if !self.node(at).is_some_and(Node::is_useless) {
+                break;
+            }
+            if let Some(node) = self.nodes.get_mut(parent as usize) {
+                node.cut(&step);
+            }
+            self.free.push(at);
+            at = parent;
+        }
+        Some(value)
+    }
+
+    /// The values of all patterns that match.
+    pub fn matching(&self, destination: &str) -> Vec<&V> {
+        let mut reached = vec![ROOT];
+        self.follow_any(&mut reached);
+        let mut next = Vec::new();
+        for (separator, word) in words(destination) {
+            // Boxed once a word and not once a node; most tries need it for a few nodes at most.
+            let key = (separator, Box::from(word));
+            for &at in &reached {
+                let Some(node) = self.node(at) else { continue };
+                next.extend(node.literals.get(&key));
+                next.extend(node.ones.iter().filter(|(own, _)| *own == separator).map(|(_, child)| child));
+                if node.repeats {
+                    next.push(at);
+                }
+            }
+            self.follow_any(&mut next);
+            reached.clear();
+            std::mem::swap(&mut reached, &mut next);
+            if reached.is_empty() {
+                break;
+            }
+        }
+        reached.iter().filter_map(|&at| self.node(at)?.value.as_ref()).collect()
+    }
+
+    /// Adds what `**` and `#` reach without a word, and leaves each node once.
+    fn follow_any(&self, reached: &mut Vec<u32>) {
+        let mut index = 0;
+        while let Some(&at) = reached.get(index) {
+            reached.extend(self.node(at).and_then(|node| node.any));
+            index += 1;
+        }
+        reached.sort_unstable();
+        reached.dedup();
+    }
+
+    fn node(&self, at: u32) -> Option<&Node<V>> {
+        self.nodes.get(at as usize)
+    }
+
+    fn add_child(&mut self, parent: u32, step: &Step<'_>) -> u32 {
+        let node = Node::new(matches!(step, Step::Any));
+        let child = match self.free.pop() {
+            Some(at) => {
+                if let Some(slot) = self.nodes.get_mut(at as usize) {
+                    *slot = node;
+                }
+                at
+            }
+            None => {
+                self.nodes.push(node);
+                (self.nodes.len() - 1) as u32
+            }
+        };
+        if let Some(parent) = self.nodes.get_mut(parent as usize) {
+            match step {
+                Step::Literal((separator, word)) => {
+                    parent.literals.insert((*separator, Box::from(*word)), child);
+                }
+                Step::One(separator) => parent.ones.push((*separator, child)),
+                Step::Any => parent.any = Some(child),
+            }
+        }
+        child
+    }
+}
+
+impl<V> Node<V> {
+    fn new(repeats: bool) -> Self {
+        Self { literals: HashMap::new(), ones: Vec::new(), any: None, repeats, value: None }
+    }
+
+    fn child(&self, step: &Step<'_>) -> Option<u32> {
+        match step {
+            Step::Literal((separator, word)) => self.literals.get(&(*separator, Box::from(*word))).copied(),
+            Step::One(separator) => self.ones.iter().find(|(own, _)| own == separator).map(|(_, child)| *child),
+            Step::Any => self.any,
+        }
+    }
+
+    fn cut(&mut self, step: &Step<'_>) {
+        match step {
+            Step::Literal((separator, word)) => {
+                self.literals.remove(&(*separator, Box::from(*word)));
+            }
+            Step::One(separator) => self.ones.retain(|(own, _)| own != separator),
+            Step::Any => self.any = None,
+        }
+    }
+
+    fn is_useless(&self) -> bool {
+        self.value.is_none() && self.literals.is_empty() && self.ones.is_empty() && self.any.is_none()
+    }
+}
+
+fn steps<'a>(pattern: &Pattern<'a>) -> impl Iterator<Item = Step<'a>> {
+    words(pattern.text).map(|(separator, word)| match word {
+        "*" => Step::One(separator),
+        "**" | "#" => Step::Any,
+        _ => Step::Literal((separator, word)),
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
+    let mut separator = None;
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let own = separator;
+        let word = match text.split_once(['.', '/']) {
+            Some((word, tail)) => {
+                separator = text.get(word.len()..).and_then(|rest| rest.chars().next());
+                rest = Some(tail);
+                word
+            }
+            None => {
+                rest = None;
+                text
+            }
+        };
+        Some((own, word))
+    })
+}

@@ -1,0 +1,338 @@
+//! The gateway's configuration: one TOML file, every key optional, every default with its reason.
+//!
+//! The structs here are what the rest of the gateway reads. They are filled from defaults, then from a file
+//! ([`Config::from_toml`]), then perhaps by the command line, and [`Config::validate`] has the last word. Each section
+//! lists its keys exactly once, in a `settings` method: the reader, the error messages and the test that compares
+//! `docs/configuration.md` with the code all walk that one list, so none of them can drift from the others.
+//!
+//! Does not know: any other module of the gateway, the command line, sockets, the clock.
+
+mod endpoint;
+mod error;
+mod origins;
+mod reader;
+mod settings;
+mod suggest;
+mod transports;
+mod units;
+mod validate;
+mod values;
+
+pub use endpoint::{Endpoint, SameSite, Service};
+pub use error::{ConfigError, Problem};
+pub use origins::AllowedOrigins;
+pub use settings::{Described, Place};
+pub use transports::{Transport, Transports};
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use settings::Setting;
+
+/// Everything a gateway can be told. [`Config::default`] is a gateway that works on a developer's machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Address and port to listen on. Default `127.0.0.1:8080`: a gateway started to try it out is not reachable from
+    /// the network; whoever wants that says so. Port 0 lets the system choose, and the real address is printed.
+    pub listen: SocketAddr,
+    /// Limits of the HTTP server, below every transport.
+    pub http: Http,
+    /// Limits and promises of the STOMP protocol on every endpoint whose service is `stomp`.
+    pub stomp: Stomp,
+    /// Limits of the embedded broker.
+    pub broker: Broker,
+    /// The SockJS endpoints, one for each `[[endpoint]]` table. Default: one STOMP endpoint at `/stomp`. As soon as a
+    /// file has one `[[endpoint]]`, only what it lists exists.
+    pub endpoints: Vec<Endpoint>,
+    /// Path at which Prometheus metrics are served, on the same port. Default: none, because the numbers tell a stranger
+    /// more than he should know and the port is usually public.
+    pub metrics_path: Option<String>,
+    /// How long a stopping gateway waits for its sessions to drain before it cuts them. Default 5 s: enough for every queue
+    /// to reach a reading client, and inside the 10 s that Docker waits before it kills. Zero cuts them at once.
+    pub shutdown_grace: Duration,
+    /// Whether `/` shows the landing page. Default true: it is what a newcomer opens first.
+    pub landing_page: bool,
+}
+
+/// Limits of the HTTP server: what one peer, known or not, may cost before any protocol is spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Connections open at once; later ones are turned away. Default 20000: at about 30 kB for a parked
+    /// streaming connection that is 600 MB. Each is an open file, so the process's limit on those must be as high.
+    pub max_connections: usize,
+    /// Time for a whole request head to arrive; also how long an idle kept-alive connection stays open. Default 30 s: longer
+    /// than any honest client needs on a bad link, short enough that silent connections do not pile up.
+    pub header_timeout: Duration,
+    /// Time for a whole request body to arrive, counted from the end of its head. Default 30 s, as for the head: hyper
+    /// by itself waits for ever on half a body.
+    pub body_timeout: Duration,
+    /// Largest request head in bytes, and so the largest read buffer of an HTTP connection. Default 64 KiB: room for big
+    /// cookies; a larger head is answered 431.
+    pub buffer: usize,
+}
+
+/// Limits and promises of STOMP connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stomp {
+    /// Heart-beat interval the gateway offers to send (STOMP 1.2, Heart-beating: the first number of its `heart-beat`).
+    /// Default 10 s: what stompjs asks for, and well below the 60 s after which nginx cuts a silent connection. Zero offers none.
+    pub heart_beat_send: Duration,
+    /// Heart-beat interval the gateway wants to receive (STOMP 1.2, Heart-beating: the second number). Default 10 s, as
+    /// for sending: it tells a vanished client from a quiet one. Zero wants none.
+    pub heart_beat_receive: Duration,
+    /// How many negotiated intervals may pass without a byte from the client before it counts as gone. Default 3: polling
+    /// transports deliver late, and one lost beat is no proof.
+    pub heart_beat_grace: u32,
+    /// Time from the opening of a session to a complete CONNECT or STOMP frame. Default 10 s: a client connects at once, and
+    /// a session that never does only holds memory.
+    pub connect_timeout: Duration,
+    /// Headers one frame may carry. Default 100: ordinary frames have fewer than ten; a limit on a line alone would leave
+    /// their number open.
+    pub max_headers: usize,
+    /// Longest header line in bytes, name, colon and value together. Default 8 KiB: a bearer token in CONNECT fits.
+    pub max_header_line: usize,
+    /// Largest body of one frame in bytes. Default 1 MiB: a fan-out holds one copy for as long as its slowest subscriber.
+    pub max_body: usize,
+    /// Largest frame in bytes, command, headers and body together; at least `max_body`. Default 1 MiB + 64 KiB (`1088KiB`): a
+    /// body of the largest size with generous headers; limits on the pieces do not limit the sum.
+    pub max_frame: usize,
+    /// Subscriptions one session may hold. Default 1000: far above any page's need, and each is a slot in the broker.
+    pub max_subscriptions: usize,
+}
+
+/// Limits of the embedded broker: what all sessions together may make it remember.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Topics alive at once; a topic lives while somebody subscribes to it. Default 100000: clients choose the
+    /// names, so their number must end somewhere, and this is far above what an honest page set needs.
+    pub max_destinations: usize,
+    /// Pattern subscriptions alive at once. Default 100000: each is a node in the matcher, and clients choose them too.
+    pub max_patterns: usize,
+}
+
+impl Config {
+    /// Reads a configuration from TOML and validates it. `file_name` is only for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Syntax`] if the text is not TOML, otherwise [`ConfigError::Invalid`] with every problem found, each with
+    /// its line.
+    pub fn from_toml(text: &str, file_name: &str) -> Result<Config, ConfigError> {
+        let (config, lines) = reader::read(text, file_name)?;
+        let mut problems: Vec<Problem> = validate::problems(&config)
+            .into_iter()
+            .map(|found| {
+                let Problem { place, key, .. } = &found.problem;
+                let related = || found.related.iter().find_map(|(place, key)| lines.key(*place, key));
+                let line = lines.key(*place, key).or_else(related).or_else(|| lines.find(*place, key));
+                Problem { file: Some(file_name.to_owned()), line, ..found.problem }
+            })
+            .collect();
+        problems.sort_by_key(|problem| problem.line);
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// Reads and validates the configuration file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Unreadable`] if there is no such file or its bytes are not UTF-8; otherwise as [`Config::from_toml`].
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Config::from_toml(&text, &file),
+            Err(source) => Err(ConfigError::Unreadable { file, source }),
+        }
+    }
+
+    /// Appends the endpoints that SockJS conformance tests ask for (SockJS protocol, the suite's services), and `/farewell`.
+    ///
+    /// All of them allow every origin; only `/echo` has the suite's response limit of 4096 bytes. `client_url`, if given, is
+    /// the script of their iframe pages. Call [`Config::validate`] afterwards: the file may have taken one of the paths.
+    pub fn add_test_services(&mut self, client_url: Option<&str>) {
+        let service = |path: &str, service: Service| {
+            let mut endpoint = Endpoint {
+                path: path.to_owned(),
+                service,
+                allowed_origins: AllowedOrigins::Any,
+                ..Endpoint::default()
+            };
+            if let Some(url) = client_url {
+                endpoint.client_url = url.to_owned();
+            }
+            endpoint
+        };
+        let without_websocket = Transport::ALL
+            .into_iter()
+            .filter(|transport| !matches!(transport, Transport::Websocket | Transport::RawWebsocket))
+            .collect();
+        self.endpoints.extend([
+            Endpoint { response_limit: 4096, ..service("/echo", Service::Echo) },
+            Endpoint {
+                transports: Transports::Only(without_websocket),
+                ..service("/disabled_websocket_echo", Service::Echo)
+            },
+            Endpoint { cookie: true, ..service("/cookie_needed_echo", Service::Echo) },
+            service("/close", Service::Close),
+            service("/amplify", Service::Amplify),
+            service("/ticker", Service::Ticker),
+            service("/broadcast", Service::Broadcast),
+            service("/farewell", Service::Farewell),
+        ]);
+    }
+
+    /// Checks every rule that [`Config::from_toml`] checks, for configurations made or changed by a program.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`] with every problem found, without file and line.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let problems: Vec<Problem> = validate::problems(self).into_iter().map(|found| found.problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// Every setting of every table with its present value, in the order of the documents.
+    pub fn describe(&self) -> Vec<Described> {
+        let mut copy = self.clone();
+        let sections = copy.sections();
+        sections.iter().flat_map(|(place, settings)| settings.iter().map(|setting| setting.describe(*place))).collect()
+    }
+
+    /// The settings of every table, in the order of the documents.
+    fn sections(&mut self) -> Vec<(Place, Vec<Setting<'_>>)> {
+        let top = vec![
+            Setting::address("listen", &mut self.listen),
+            Setting::duration_or_zero("shutdown_grace", &mut self.shutdown_grace),
+            Setting::flag("landing_page", &mut self.landing_page),
+            Setting::optional_text("metrics_path", &mut self.metrics_path),
+        ];
+        let mut sections = vec![
+            (Place::Top, top),
+            (Place::Http, self.http.settings()),
+            (Place::Stomp, self.stomp.settings()),
+            (Place::Broker, self.broker.settings()),
+        ];
+        for (index, endpoint) in self.endpoints.iter_mut().enumerate() {
+            sections.push((Place::Endpoint(index), endpoint.settings()));
+        }
+        sections
+    }
+}
+
+impl Http {
+    fn settings(&mut self) -> Vec<Setting<'_>> {
+        vec![
+            Setting::count("max_connections", &mut self.max_connections),
+            Setting::duration("header_timeout", &mut self.header_timeout),
+            Setting::duration("body_timeout", &mut self.body_timeout),
+            // hyper panics below 8 KiB.
+            Setting::size_from("buffer", &mut self.buffer, 8 * units::KIB),
+        ]
+    }
+}
+
+impl Stomp {
+    fn settings(&mut self) -> Vec<Setting<'_>> {
+        vec![
+            Setting::duration_or_zero("heart_beat_send", &mut self.heart_beat_send),
+            Setting::duration_or_zero("heart_beat_receive", &mut self.heart_beat_receive),
+            Setting::small_count("heart_beat_grace", &mut self.heart_beat_grace, 1..=100),
+            Setting::duration("connect_timeout", &mut self.connect_timeout),
+            Setting::count("max_headers", &mut self.max_headers),
+            Setting::size("max_header_line", &mut self.max_header_line),
+            Setting::size("max_body", &mut self.max_body),
+            Setting::size("max_frame", &mut self.max_frame),
+            Setting::count("max_subscriptions", &mut self.max_subscriptions),
+        ]
+    }
+}
+
+impl Broker {
+    fn settings(&mut self) -> Vec<Setting<'_>> {
+        vec![
+            Setting::count("max_destinations", &mut self.max_destinations),
+            Setting::count("max_patterns", &mut self.max_patterns),
+        ]
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            http: Http::default(),
+            stomp: Stomp::default(),
+            broker: Broker::default(),
+            endpoints: vec![Endpoint::default()],
+            metrics_path: None,
+            shutdown_grace: Duration::from_secs(5),
+            landing_page: true,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            max_connections: 20_000,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            buffer: 64 * units::KIB,
+        }
+    }
+}
+
+impl Default for Stomp {
+    fn default() -> Self {
+        Stomp {
+            heart_beat_send: Duration::from_secs(10),
+            heart_beat_receive: Duration::from_secs(10),
+            heart_beat_grace: 3,
+            connect_timeout: Duration::from_secs(10),
+            max_headers: 100,
+            max_header_line: 8 * units::KIB,
+            max_body: units::MIB,
+            max_frame: units::MIB + 64 * units::KIB,
+            max_subscriptions: 1000,
+        }
+    }
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Broker { max_destinations: 100_000, max_patterns: 100_000 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The field names that a pretty Debug output shows, one a line.
+    fn field_names(shown: &str) -> BTreeSet<String> {
+        shown.lines().filter_map(|line| line.trim_start().split_once(": ")).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_field_is_a_setting() {
+        let config = Config::default();
+        let mut fields = field_names(&format!("{config:#?}"));
+        for section in ["http", "stomp", "broker", "endpoints"] {
+            assert!(fields.remove(section), "{section}");
+        }
+        let settings: BTreeSet<String> = config.describe().into_iter().map(|setting| setting.key.to_owned()).collect();
+        assert_eq!(fields, settings);
+    }
+
+    #[test]
+    fn a_fault_between_two_settings_shows_the_line_that_the_file_has() {
+        // `max_frame` is at fault, but only `max_body` stands in the file.
+        let error = Config::from_toml("\n[stomp]\n\nmax_body = \"1500KiB\"\n", "some.toml");
+        let Err(ConfigError::Invalid(problems)) = error else { panic!("{error:?}") };
+        let lines: Vec<_> = problems.iter().map(|problem| (problem.key.as_str(), problem.line)).collect();
+        assert_eq!(lines, [("max_frame", Some(4))]);
+    }
+}

@@ -1,0 +1,283 @@
+//! One list of settings per section, and what can be done with a setting: read it from TOML, check its range, show it.
+//!
+//! A section names each of its fields once, as a [`Setting`] that borrows the field. Whoever needs "all keys" (the reader, the
+//! range checks, the suggestions, the comparison with the documents) walks that list.
+//!
+//! Does not know: files, lines, rules between two settings.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::endpoint::{SameSite, Service};
+use super::error::Complaint;
+use super::origins::AllowedOrigins;
+use super::transports::{Transport, Transports};
+use super::units::{GIB, show_duration, show_size};
+use super::values;
+
+/// The shortest duration that is not zero. Timers are coarser than this makes believe; anything shorter is a slip of the unit.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// The longest duration. A longer one is a slip of the unit too, and the clock's arithmetic is safe from overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The largest size, in bytes.
+const LARGEST: usize = GIB;
+/// The highest count.
+const HIGHEST: usize = 1_000_000_000;
+
+/// A table of the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// Before the first table header.
+    Top,
+    /// `[http]`
+    Http,
+    /// `[stomp]`
+    Stomp,
+    /// `[broker]`
+    Broker,
+    /// The `[[endpoint]]` with this number, counted from 0.
+    Endpoint(usize),
+}
+
+/// One setting as a configuration file would say it; see [`Config::describe`](super::Config::describe).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The table that the key stands in.
+    pub place: Place,
+    /// The key.
+    pub key: &'static str,
+    /// What kind of value it takes, in a word: `duration`, `size`, `count`, `flag`, `text`, `address`, `name` or `names`.
+    pub kind: &'static str,
+    /// The value in TOML; none where the setting says nothing because its key is left out.
+    pub value: Option<String>,
+}
+
+/// A key and the field behind it.
+pub(super) struct Setting<'a> {
+    pub(super) key: &'static str,
+    slot: Slot<'a>,
+}
+
+enum Slot<'a> {
+    Duration { value: &'a mut Duration, zero_allowed: bool },
+    Size { value: &'a mut usize, least: usize },
+    Count { value: &'a mut usize },
+    SmallCount { value: &'a mut u32, range: RangeInclusive<u32> },
+    Flag(&'a mut bool),
+    Text(&'a mut String),
+    OptionalText(&'a mut Option<String>),
+    Address(&'a mut SocketAddr),
+    Service(&'a mut Service),
+    SameSite(&'a mut Option<SameSite>),
+    Origins(&'a mut AllowedOrigins),
+    Transports(&'a mut Transports),
+}
+
+impl<'a> Setting<'a> {
+    pub(super) fn duration(key: &'static str, value: &'a mut Duration) -> Self {
+        Setting { key, slot: Slot::Duration { value, zero_allowed: false } }
+    }
+
+    /// A duration where zero has a meaning of its own, such as "off" or "at once".
+    pub(super) fn duration_or_zero(key: &'static str, value: &'a mut Duration) -> Self {
+        Setting { key, slot: Slot::Duration { value, zero_allowed: true } }
+    }
+
+    pub(super) fn size(key: &'static str, value: &'a mut usize) -> Self {
+        Self::size_from(key, value, 1)
+    }
+
+    pub(super) fn size_from(key: &'static str, value: &'a mut usize, least: usize) -> Self {
+        Setting { key, slot: Slot::Size { value, least } }
+    }
+
+    pub(super) fn count(key: &'static str, value: &'a mut usize) -> Self {
+        Setting { key, slot: Slot::Count { value } }
+    }
+
+    pub(super) fn small_count(key: &'static str, value: &'a mut u32, range: RangeInclusive<u32>) -> Self {
+        Setting { key, slot: Slot::SmallCount { value, range } }
+    }
+
+    pub(super) fn flag(key: &'static str, value: &'a mut bool) -> Self {
+        Setting { key, slot: Slot::Flag(value) }
+    }
+
+    pub(super) fn text(key: &'static str, value: &'a mut String) -> Self {
+        Setting { key, slot: Slot::Text(value) }
+    }
+
+    pub(super) fn optional_text(key: &'static str, value: &'a mut Option<String>) -> Self {
+        Setting { key, slot: Slot::OptionalText(value) }
+    }
+
+    pub(super) fn address(key: &'static str, value: &'a mut SocketAddr) -> Self {
+        Setting { key, slot: Slot::Address(value) }
+    }
+
+    pub(super) fn service(key: &'static str, value: &'a mut Service) -> Self {
+        Setting { key, slot: Slot::Service(value) }
+    }
+
+    pub(super) fn same_site(key: &'static str, value: &'a mut Option<SameSite>) -> Self {
+        Setting { key, slot: Slot::SameSite(value) }
+    }
+
+    pub(super) fn origins(key: &'static str, value: &'a mut AllowedOrigins) -> Self {
+        Setting { key, slot: Slot::Origins(value) }
+    }
+
+    pub(super) fn transports(key: &'static str, value: &'a mut Transports) -> Self {
+        Setting { key, slot: Slot::Transports(value) }
+    }
+
+    /// Puts a value from a file into the field. A complaint leaves the field as it was.
+    pub(super) fn read(&mut self, value: &DeValue<'_>) -> Result<(), Complaint> {
+        match &mut self.slot {
+            Slot::Duration { value: field, .. } => **field = values::duration(value)?,
+            Slot::Size { value: field, .. } => **field = values::size(value, LARGEST)?,
+            Slot::Count { value: field } => **field = values::count(value, HIGHEST)?,
+            Slot::SmallCount { value: field, range } => **field = values::count(value, *range.end())?,
+            Slot::Flag(field) => **field = values::flag(value)?,
+            Slot::Text(field) => **field = values::text(value)?.to_owned(),
+            Slot::OptionalText(field) => **field = Some(values::text(value)?.to_owned()),
+            Slot::Address(field) => **field = values::address(value)?,
+            Slot::Service(field) => **field = values::pick(values::text(value)?, &Service::ALL, Service::name)?,
+            Slot::SameSite(field) => {
+                // Headers spell these names with a capital; both spellings mean the same here.
+                let text = values::text(value)?.to_ascii_lowercase();
+                **field = Some(values::pick(&text, &SameSite::ALL, SameSite::name)?);
+            }
+            Slot::Origins(field) => **field = AllowedOrigins::from_list(values::texts(value, "https://example.com")?),
+            Slot::Transports(field) => {
+                let names = values::texts(value, "websocket")?;
+                let picked = names.iter().map(|name| values::pick(name, &Transport::ALL, Transport::name));
+                **field = Transports::Only(picked.collect::<Result<_, _>>()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the value against the range of its own setting; what it means beside others is checked elsewhere.
+    pub(super) fn check(&self) -> Result<(), Complaint> {
+        match &self.slot {
+            Slot::Duration { value, zero_allowed } => check_duration(**value, *zero_allowed),
+            Slot::Size { value, least } => check_size(**value, *least),
+            Slot::Count { value } => check_count(**value, 1..=HIGHEST),
+            Slot::SmallCount { value, range } => check_count(**value, range.clone()),
+            Slot::Origins(origins) => origins.check(),
+            Slot::Transports(Transports::Only(named)) if named.is_empty() => Err(Complaint::new(
+                "names no transport, so nobody could connect",
+                "name some, or leave the key out for all of them",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The setting as a file would say it.
+    pub(super) fn describe(&self, place: Place) -> Described {
+        let (kind, value) = match &self.slot {
+            Slot::Duration { value, .. } => ("duration", Some(quoted(&show_duration(**value)))),
+            Slot::Size { value, .. } => ("size", Some(quoted(&show_size(**value)))),
+            Slot::Count { value } => ("count", Some(value.to_string())),
+            Slot::SmallCount { value, .. } => ("count", Some(value.to_string())),
+            Slot::Flag(value) => ("flag", Some(value.to_string())),
+            Slot::Text(value) => ("text", Some(quoted(value))),
+            Slot::OptionalText(value) => ("text", value.as_deref().map(quoted)),
+            Slot::Address(value) => ("address", Some(quoted(&value.to_string()))),
+            Slot::Service(value) => ("name", Some(quoted(value.name()))),
+            Slot::SameSite(value) => ("name", value.map(|same_site| quoted(same_site.name()))),
+            Slot::Origins(value) => ("names", value.as_list().map(|list| quoted_list(list.iter().map(String::as_str)))),
+            Slot::Transports(Transports::All) => ("names", None),
+            Slot::Transports(Transports::Only(named)) => {
+                ("names", Some(quoted_list(named.iter().map(|one| one.name()))))
+            }
+        };
+        Described { place, key: self.key, kind, value }
+    }
+}
+
+impl Place {
+    /// The table's header as a file writes it; empty for the top.
+    pub fn header(self) -> &'static str {
+        match self {
+            Place::Top => "",
+            Place::Http => "[http]",
+            Place::Stomp => "[stomp]",
+            Place::Broker => "[broker]",
+            Place::Endpoint(_) => "[[endpoint]]",
+        }
+    }
+}
+
+/// As part of a sentence: `at the top`, `in [http]`, `in [[endpoint]] 2`. Endpoints are counted from 1 here, for people.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Top => f.write_str("at the top"),
+            Place::Endpoint(index) => write!(f, "in [[endpoint]] {}", index + 1),
+            table => write!(f, "in {}", table.header()),
+        }
+    }
+}
+
+fn check_duration(value: Duration, zero_allowed: bool) -> Result<(), Complaint> {
+    let shown = show_duration(value);
+    let range = format!("from {} to {}", show_duration(SHORTEST), show_duration(LONGEST));
+    if value.is_zero() && zero_allowed {
+        return Ok(());
+    }
+    let fault = if value.is_zero() {
+        "is zero".to_owned()
+    } else if value < SHORTEST {
+        format!("is too short: {shown}")
+    } else if value > LONGEST {
+        format!("is too long: {shown}")
+    } else if !value.subsec_nanos().is_multiple_of(1_000_000) {
+        format!("is finer than a millisecond: {shown}")
+    } else {
+        return Ok(());
+    };
+    let mend = if zero_allowed {
+        format!("write whole milliseconds {range}, or \"0s\"")
+    } else {
+        format!("write whole milliseconds {range}")
+    };
+    Err(Complaint::new(fault, mend))
+}
+
+fn check_size(value: usize, least: usize) -> Result<(), Complaint> {
+    let fault = match value {
+        0 => "is zero".to_owned(),
+        small if small < least => format!("is too small: {}", show_size(small)),
+        large if large > LARGEST => format!("is too large: {}", show_size(large)),
+        _ => return Ok(()),
+    };
+    Err(Complaint::new(fault, format!("write a size from {} to {}", show_size(least), show_size(LARGEST))))
+}
+
+fn check_count<N: PartialOrd + Default + fmt::Display>(value: N, range: RangeInclusive<N>) -> Result<(), Complaint> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let fault = if value == N::default() {
+        "is zero".to_owned()
+    } else if value < *range.start() {
+        format!("is too small: {value}")
+    } else {
+        format!("is too large: {value}")
+    };
+    Err(Complaint::new(fault, format!("write a number from {} to {}", range.start(), range.end())))
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn quoted_list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    format!("[{}]", texts.map(quoted).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,234 @@
+//! What settings mean together: paths that do not collide, limits that fit into each other, origins and cookies that browsers
+//! accept. Ranges of single settings are checked here too, from the sections' own lists.
+//!
+//! Does not know: TOML, files; a fault is told by its table and key, and the caller adds the line.
+
+use super::endpoint::{Endpoint, SameSite, Service};
+use super::error::{Complaint, Problem};
+use super::settings::Place;
+use super::units::show_size;
+use super::{Config, Transport, Transports};
+
+/// A problem, and the other settings it comes from: where the file leaves the first key out, one of these shows the line.
+pub(super) struct Found {
+    pub(super) problem: Problem,
+    pub(super) related: Vec<(Place, &'static str)>,
+}
+
+/// Everything wrong with `config`, each setting named at most once.
+pub(super) fn problems(config: &Config) -> Vec<Found> {
+    let mut check = Check { found: Vec::new() };
+    check.ranges(config);
+    check.limits(config);
+    check.paths(config);
+    for (index, endpoint) in config.endpoints.iter().enumerate() {
+        check.endpoint(Place::Endpoint(index), endpoint);
+    }
+    check.found
+}
+
+struct Check {
+    found: Vec<Found>,
+}
+
+impl Check {
+    fn add(&mut self, place: Place, key: &str, complaint: Complaint, related: &[(Place, &'static str)]) {
+        // The second complaint about one setting is mostly an echo of the first.
+        if !self.found.iter().any(|found| found.problem.place == place && found.problem.key == key) {
+            self.found.push(Found { problem: complaint.about(place, key), related: related.to_vec() });
+        }
+    }
+
+    fn ranges(&mut self, config: &Config) {
+        // The lists of settings borrow mutably, for the reader's sake; a copy at start-up costs nothing.
+        for (place, settings) in config.clone().sections() {
+            for setting in settings {
+                if let Err(complaint) = setting.check() {
+                    self.add(place, setting.key, complaint, &[]);
+                }
+            }
+        }
+    }
+
+    /// A limit that another, smaller one keeps from ever being reached is a promise that is not kept.
+    fn limits(&mut self, config: &Config) {
+        let stomp = &config.stomp;
+        if stomp.max_frame < stomp.max_body {
+            self.add(
+                Place::Stomp,
+                "max_frame",
+                smaller("max_frame", stomp.max_frame, "`max_body`", stomp.max_body),
+                &[(Place::Stomp, "max_body")],
+            );
+        }
+        for (index, endpoint) in config.endpoints.iter().enumerate() {
+            let place = Place::Endpoint(index);
+            if endpoint.service == Service::Stomp && endpoint.max_message < stomp.max_frame {
+                self.add(
+                    place,
+                    "max_message",
+                    smaller("max_message", endpoint.max_message, "`max_frame` in [stomp]", stomp.max_frame),
+                    &[(Place::Stomp, "max_frame")],
+                );
+            }
+            if endpoint.max_body < endpoint.max_message {
+                self.add(
+                    place,
+                    "max_body",
+                    smaller("max_body", endpoint.max_body, "`max_message`", endpoint.max_message),
+                    &[(place, "max_message")],
+                );
+            }
+        }
+    }
+
+    fn paths(&mut self, config: &Config) {
+        if config.endpoints.is_empty() {
+            let complaint = Complaint::new("is missing: there is nothing to serve", "add an endpoint");
+            self.add(Place::Top, "endpoint", complaint, &[]);
+        }
+        for (index, endpoint) in config.endpoints.iter().enumerate() {
+            let place = Place::Endpoint(index);
+            if let Err(complaint) = check_path(&endpoint.path, "/sockjs") {
+                self.add(place, "path", complaint, &[]);
+                continue;
+            }
+            for (other_index, other) in config.endpoints.iter().enumerate() {
+                let related = [(Place::Endpoint(other_index), "path")];
+                if other.path == endpoint.path && other_index < index {
+                    let fault = format!("is {:?}, as it is in [[endpoint]] {} already", endpoint.path, other_index + 1);
+                    self.add(place, "path", Complaint::new(fault, "give one of them another path"), &related);
+                } else if let Some(what) = shadowed(&other.path, &endpoint.path) {
+                    let fault = format!("is {:?}, which hides {what} of {:?}", endpoint.path, other.path);
+                    self.add(place, "path", Complaint::new(fault, "choose another name for that segment"), &related);
+                }
+            }
+        }
+        if let Some(path) = &config.metrics_path {
+            self.metrics_path(path, &config.endpoints);
+        }
+    }
+
+    fn metrics_path(&mut self, path: &str, endpoints: &[Endpoint]) {
+        if let Err(complaint) = check_path(path, "/metrics") {
+            return self.add(Place::Top, "metrics_path", complaint, &[]);
+        }
+        let owner =
+            endpoints.iter().position(|endpoint| path == endpoint.path || below(&endpoint.path, path).is_some());
+        if let Some(index) = owner {
+            let complaint = Complaint::new(
+                format!("is {path:?}, which belongs to [[endpoint]] {}", index + 1),
+                "choose a path outside of every endpoint, such as \"/metrics\"",
+            );
+            self.add(Place::Top, "metrics_path", complaint, &[(Place::Endpoint(index), "path")]);
+        }
+    }
+
+    fn endpoint(&mut self, place: Place, endpoint: &Endpoint) {
+        if let Err(complaint) = check_client_url(&endpoint.client_url) {
+            self.add(place, "client_url", complaint, &[]);
+        }
+        let insecure = endpoint.cookie_same_site == Some(SameSite::None) && !endpoint.cookie_secure;
+        if insecure {
+            let complaint = Complaint::new(
+                "is \"none\" without `cookie_secure`, and browsers drop such a cookie",
+                "add cookie_secure = true, and serve the page over https",
+            );
+            self.add(place, "cookie_same_site", complaint, &[(place, "cookie_secure")]);
+        }
+        for (key, set) in
+            [("cookie_same_site", endpoint.cookie_same_site.is_some()), ("cookie_secure", endpoint.cookie_secure)]
+        {
+            if set && !endpoint.cookie {
+                let complaint =
+                    Complaint::new("says how a cookie is set, but none is", "add cookie = true, or leave this out");
+                self.add(place, key, complaint, &[]);
+            }
+        }
+        if let Transports::Only(named) = &endpoint.transports
+            && named.iter().all(|transport| *transport == Transport::Iframe)
+        {
+            let complaint = Complaint::new(
+                "names only \"iframe\", a page that carries other transports",
+                "name the transports it shall carry as well",
+            );
+            self.add(place, "transports", complaint, &[]);
+        }
+    }
+}
+
+fn smaller(key: &str, value: usize, other: &str, least: usize) -> Complaint {
+    Complaint::new(
+        format!("is {}, less than {other}, which is {}", show_size(value), show_size(least)),
+        format!("write {key} = \"{}\" or more, or lower the other", show_size(least)),
+    )
+}
+
+/// A path as it can be compared with a request's, segment by segment (SockJS protocol, URLs: a base URL never ends in a slash).
+fn check_path(path: &str, example: &str) -> Result<(), Complaint> {
+    let complain = |fault: &str, mend: String| Err(Complaint::new(format!("is {path:?}, {fault}"), mend));
+    if path.is_empty() || path == "/" {
+        return complain(
+            "which is the landing page's place",
+            format!("write a path with a name, such as \"{example}\""),
+        );
+    }
+    if !path.starts_with('/') {
+        return complain("which does not begin with a slash", format!("write \"/{path}\""));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    if let Some(odd) = path.chars().find(|c| !allowed(*c)) {
+        return complain(&format!("which has a {odd:?} in it"), "use letters, digits and - . _ ~ only".to_owned());
+    }
+    if path.ends_with('/') {
+        let bare = path.trim_end_matches('/');
+        let mend = if bare.is_empty() { example } else { bare };
+        return complain("which ends in a slash", format!("write {mend:?}"));
+    }
+    if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
+        return complain("which has an empty or a dot segment", "write every segment's name".to_owned());
+    }
+    Ok(())
+}
+
+/// What of the endpoint at `outer` cannot be reached any more because the longer path `inner` wins, if it is something that
+/// clients do ask for. Nested paths are fine otherwise.
+fn shadowed(outer: &str, inner: &str) -> Option<&'static str> {
+    let rest = below(outer, inner)?;
+    let (first, deeper) = match rest.split_once('/') {
+        Some((first, _)) => (first, true),
+        None => (rest, false),
+    };
+    // Clients choose a number as the first segment of a session's URL: sockjs-client three digits, Spring up to three.
+    if !first.is_empty() && first.len() <= 3 && first.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some("session URLs");
+    }
+    // Deeper paths leave these three alone, as they match whole segments.
+    match first {
+        _ if deeper => None,
+        "info" => Some("the info URL"),
+        "websocket" => Some("the raw websocket"),
+        page if page.starts_with("iframe") && page.ends_with(".html") => Some("an iframe page"),
+        _ => None,
+    }
+}
+
+/// What follows `outer` and a slash in `inner`, if `inner` lies below it.
+fn below<'p>(outer: &str, inner: &'p str) -> Option<&'p str> {
+    inner.strip_prefix(outer)?.strip_prefix('/')
+}
+
+/// The script's address in the iframe page (SockJS protocol, iframe page: begins with a slash or `http`).
+fn check_client_url(url: &str) -> Result<(), Complaint> {
+    let complain = |fault: &str, mend: &str| Err(Complaint::new(format!("is {url:?}, {fault}"), mend));
+    if !["/", "http://", "https://"].iter().any(|start| url.starts_with(start)) {
+        return complain("which begins neither with a slash nor with http", "write \"/path\" or \"https://host/path\"");
+    }
+    if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return complain("which has white space in it", "percent-escape it");
+    }
+    if url.replace("{version}", "").contains(['{', '}']) {
+        return complain("which has an unknown placeholder", "the only one is {version}");
+    }
+    Ok(())
+}

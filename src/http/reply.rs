@@ -1,0 +1,139 @@
+//! Header sets and error answers. The SockJS protocol fixes which answer carries which headers; each set has one function
+//! here, and errors keep the sets of their transport, else a browser would hide their status from the page.
+//!
+//! Does not know: sessions, or what the request was about.
+
+use std::time::{Duration, SystemTime};
+
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Response, StatusCode};
+
+use super::Body;
+use crate::config;
+use crate::sockjs::headers;
+use crate::sockjs::route::{Methods, Row};
+
+/// `X-Accel-Buffering`: tells nginx not to collect a stream.
+pub(super) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// An answer with a body of this type.
+pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    set(&mut response, header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// An answer of plain text, ended by a line feed.
+pub(super) fn text(status: StatusCode, text: impl std::fmt::Display) -> Response<Body> {
+    with_type(status, headers::TEXT, format!("{text}\n"))
+}
+
+/// An answer without body and type.
+pub(super) fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// 404 for what is nothing of ours.
+pub(super) fn not_found() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "Not found")
+}
+
+/// 405 with the methods that would do, without type and body (SockJS protocol, URLs).
+pub(super) fn method_not_allowed(methods: &Methods) -> Response<Body> {
+    let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
+    set(&mut response, header::ALLOW, methods.allow);
+    response
+}
+
+/// Adds what every answer of a transport carries, errors included: no caching, CORS and cookie as its row says.
+pub(super) fn dress(response: &mut Response<Body>, row: &Row, endpoint: &config::Endpoint, request: &Parts) {
+    no_cache(response);
+    if row.cors {
+        cors(response, endpoint, request);
+    }
+    if row.cookie {
+        cookie(response, endpoint, request);
+    }
+    if row.no_sniff {
+        set(response, header::X_CONTENT_TYPE_OPTIONS, headers::NO_SNIFF);
+    }
+    if row.is_stream() {
+        set(response, ACCEL_BUFFERING, headers::NO_BUFFERING);
+    }
+}
+
+/// The answer to OPTIONS: leave to ask, for a year.
+pub(super) fn preflight(methods: &'static str, endpoint: &config::Endpoint, request: &Parts) -> Response<Body> {
+    let mut response = bare(StatusCode::NO_CONTENT);
+    cache_one_year(&mut response);
+    cors(&mut response, endpoint, request);
+    cookie(&mut response, endpoint, request);
+    set(&mut response, header::ACCESS_CONTROL_MAX_AGE, headers::PREFLIGHT_MAX_AGE);
+    set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    response
+}
+
+pub(super) fn no_cache(response: &mut Response<Body>) {
+    set(response, header::CACHE_CONTROL, headers::NO_CACHE);
+}
+
+pub(super) fn cache_one_year(response: &mut Response<Body>) {
+    set(response, header::CACHE_CONTROL, headers::CACHE_ONE_YEAR);
+    let expires = SystemTime::now() + Duration::from_secs(headers::ONE_YEAR_SECONDS);
+    if let Ok(expires) = HeaderValue::from_str(&httpdate::fmt_http_date(expires)) {
+        response.headers_mut().insert(header::EXPIRES, expires);
+    }
+}
+
+/// Tells the browser that the page may read the answer. Whoever calls this has checked the origin.
+pub(super) fn cors(response: &mut Response<Body>, endpoint: &config::Endpoint, request: &Parts) {
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    match request.headers.get(header::ORIGIN) {
+        Some(origin) => {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        None if endpoint.allowed_origins == config::AllowedOrigins::Any => {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+        None => {}
+    }
+    let wanted = request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+    if let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+}
+
+/// Sets the cookie by which load balancers keep a client on one machine, where the endpoint asks for it.
+fn cookie(response: &mut Response<Body>, endpoint: &config::Endpoint, request: &Parts) {
+    if !endpoint.cookie {
+        return;
+    }
+    let sent = request_text(&request.headers, &header::COOKIE);
+    let value = headers::session_cookie(sent);
+    let mut cookie = format!("{}={value}; path=/", headers::SESSION_COOKIE);
+    if let Some(same_site) = endpoint.cookie_same_site {
+        cookie.push_str("; SameSite=");
+        cookie.push_str(same_site.name());
+    }
+    if endpoint.cookie_secure {
+        cookie.push_str("; Secure");
+    }
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+}
+
+pub(super) fn set(response: &mut Response<Body>, name: HeaderName, value: &'static str) {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+}
+
+/// A request header as text; absent if it is none.
+pub(super) fn request_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}

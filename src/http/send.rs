@@ -1,0 +1,115 @@
+//! Sending transports: xhr_send and jsonp_send. The session is looked up before the body is read, so that nobody can make
+//! us collect bodies for sessions that do not exist; collecting the body is the only wait.
+//!
+//! Does not know: what the messages mean.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header;
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+
+use super::service::Settings;
+use super::{Body, now, reply};
+use crate::config;
+use crate::gateway::{Endpoint, Gateway};
+use crate::metrics;
+use crate::session::{Flow, Message};
+use crate::sockjs::route::{Row, Transport};
+use crate::sockjs::{self, PayloadError, PayloadLimits};
+
+/// Answers a sending request.
+pub(super) async fn send(
+    gateway: &Arc<Gateway>,
+    settings: &Settings,
+    endpoint: &Arc<Endpoint>,
+    row: &'static Row,
+    session: &str,
+    request: &Parts,
+    body: Incoming,
+) -> Response<Body> {
+    let Some(session) = gateway.find(endpoint, session) else { return reply::not_found() };
+    let body = match collect(body, endpoint.settings(), settings).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let form = row.transport == Transport::JsonpSend && is_form(request);
+    let decoded = if form { sockjs::decode_form(&body).map(Bytes::from).unwrap_or_default() } else { body };
+    let limits = limits(endpoint.settings());
+    let messages = match sockjs::decode_messages(&decoded, &limits) {
+        Ok(messages) => messages,
+        Err(error) => return refuse(&error),
+    };
+    let messages: Vec<_> = messages.into_iter().map(Message::text).collect();
+    match gateway.receive(&session, messages, now()) {
+        Flow::Continue | Flow::Closed => accepted(row),
+        Flow::Gone => reply::not_found(),
+    }
+}
+
+/// The limits of one payload.
+pub(super) fn limits(endpoint: &config::Endpoint) -> PayloadLimits {
+    PayloadLimits { messages: endpoint.max_messages, message: endpoint.max_message }
+}
+
+/// Counts a payload that broke a limit, under the limit's configuration key.
+pub(super) fn count_refusal(error: &PayloadError) {
+    match error {
+        PayloadError::TooManyMessages { .. } => metrics::limit_reached("max_messages"),
+        PayloadError::MessageTooLarge { .. } => metrics::limit_reached("max_message"),
+        PayloadError::Expected | PayloadError::Broken => {}
+    }
+}
+
+/// Reads the whole body, up to `max_body` bytes and for `body_timeout`.
+async fn collect(body: Incoming, endpoint: &config::Endpoint, settings: &Settings) -> Result<Bytes, Response<Body>> {
+    let limit = endpoint.max_body;
+    let too_large = || {
+        metrics::limit_reached("max_body");
+        reply::text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format_args!("The body is larger than this endpoint's max_body, {limit} bytes"),
+        )
+    };
+    // A body that announces too much is refused before any of it is read.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(settings.body_timeout, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(reply::text(StatusCode::BAD_REQUEST, "The body ended before its end")),
+        Err(_) => {
+            metrics::limit_reached("body_timeout");
+            let mut late = reply::text(StatusCode::REQUEST_TIMEOUT, "The body did not arrive within body_timeout");
+            reply::set(&mut late, header::CONNECTION, "close");
+            Err(late)
+        }
+    }
+}
+
+fn refuse(error: &PayloadError) -> Response<Body> {
+    count_refusal(error);
+    let status = match error {
+        PayloadError::Expected | PayloadError::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+        PayloadError::TooManyMessages { .. } | PayloadError::MessageTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+    };
+    reply::text(status, error)
+}
+
+fn accepted(row: &Row) -> Response<Body> {
+    let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::OK);
+    match row.content_type {
+        Some(content_type) => reply::with_type(status, content_type, row.body),
+        None => reply::bare(status),
+    }
+}
+
+fn is_form(request: &Parts) -> bool {
+    reply::request_text(&request.headers, &header::CONTENT_TYPE)
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}

@@ -1,0 +1,296 @@
+//! The life of an open websocket: one task that pulls from the session and feeds it. Everything that waits goes into one
+//! flush, and everything that has arrived is handed over before the next drain, so pipelined messages are answered in one
+//! write.
+//!
+//! Does not know: SockJS sessions over HTTP, or what the messages mean.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Message as Packet};
+
+use super::{Connection, now, send};
+use crate::gateway::{Endpoint, Gateway};
+use crate::metrics;
+use crate::session::{Carrier, CloseReason, Drained, Flow, Message, Output, ReceiverId, Session, Wire};
+use crate::sockjs::{self, Framing};
+
+/// Bytes after which a frame takes no further message, and a flush no further frame. Larger batches gain nothing: the cost
+/// of a write is in the call up to here, and in the copying beyond.
+const BATCH: usize = 64 * 1024;
+
+/// Packets that are read before what they caused is sent.
+const PIPELINE: usize = 64;
+
+/// How long a peer may take to read the last frames and to answer a close frame.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A session on its way to a socket, or on one. Dropped at whatever point, it ends the session.
+pub(super) struct Socket {
+    gateway: Arc<Gateway>,
+    endpoint: Arc<Endpoint>,
+    session: Arc<Session>,
+    receiver: ReceiverId,
+    /// Who ended it, once somebody has.
+    reason: CloseReason,
+}
+
+/// How the two-way traffic ended.
+enum End {
+    /// We closed: all is written, the close frame is due.
+    Ours(CloseReason),
+    /// The peer closed; the library has its answer ready.
+    Theirs,
+    /// The connection is of no further use.
+    Broken(CloseReason),
+    /// The peer broke a rule, and is to be told by close code.
+    Fault(CloseReason),
+}
+
+impl Socket {
+    pub fn new(gateway: Arc<Gateway>, endpoint: Arc<Endpoint>, session: Arc<Session>, receiver: ReceiverId) -> Self {
+        Self { gateway, endpoint, session, receiver, reason: CloseReason::Interrupted }
+    }
+
+    /// Waits for the connection and serves it to its end.
+    pub async fn run(self, upgrade: OnUpgrade) {
+        let Ok(upgraded) = upgrade.await else { return };
+        // The concrete stream saves a box and a buffer for each socket; anything else works as well.
+        match upgraded.downcast::<TokioIo<Connection>>() {
+            Ok(parts) => self.serve(parts.io.into_inner(), parts.read_buf).await,
+            Err(upgraded) => self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new()).await,
+        }
+    }
+
+    async fn serve(mut self, io: impl AsyncRead + AsyncWrite + Unpin, already_read: Bytes) {
+        let settings = self.endpoint.settings();
+        let config = WebSocketConfig::default()
+            .read_buffer_size(settings.websocket_buffer)
+            .write_buffer_size(BATCH)
+            .max_message_size(Some(self.max_message()))
+            .max_frame_size(Some(self.max_message()));
+        let stream = if already_read.is_empty() {
+            WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await
+        } else {
+            WebSocketStream::from_partially_read(io, already_read.to_vec(), Role::Server, Some(config)).await
+        };
+        let framing = (self.session.carrier() == Carrier::Websocket).then(Framing::websocket);
+        let mut traffic = Traffic { socket: &self, stream, framing, flushing: false, linger: None };
+        let end = poll_fn(|cx| traffic.poll(cx)).await;
+        let stream = traffic.stream;
+        let close = match &end {
+            End::Ours(reason) | End::Fault(reason) => Some(self.close_frame(reason)),
+            End::Theirs => None,
+            End::Broken(_) => {
+                self.reason = end.into_reason();
+                return;
+            }
+        };
+        self.reason = end.into_reason();
+        // The session is over before the peer's answer, for which nobody else has to wait.
+        drop(self);
+        let _ = tokio::time::timeout(LINGER, say_goodbye(stream, close)).await;
+    }
+
+    /// A SockJS message is longer on the wire than the text it carries: each character may come as six.
+    fn max_message(&self) -> usize {
+        let settings = self.endpoint.settings();
+        match self.session.carrier() {
+            Carrier::RawWebsocket => settings.max_message,
+            Carrier::Websocket | Carrier::Http => settings.max_body,
+        }
+    }
+
+    /// Feeds the session with what one packet carried.
+    fn receive(&self, payload: Bytes, text: bool) -> Result<(), CloseReason> {
+        let now = now();
+        let messages = if self.session.carrier() == Carrier::RawWebsocket {
+            vec![if text { Message::from_utf8(payload) } else { Message::binary(payload) }]
+        } else {
+            let limits = send::limits(self.endpoint.settings());
+            let texts = sockjs::decode_websocket(&payload, &limits).map_err(|error| {
+                send::count_refusal(&error);
+                CloseReason::BrokenFraming
+            })?;
+            texts.into_iter().map(Message::text).collect()
+        };
+        match self.gateway.receive(&self.session, messages, now) {
+            // What ended the session stands in the outbox, and the drain will find it.
+            Flow::Continue | Flow::Closed | Flow::Gone => Ok(()),
+        }
+    }
+
+    fn close_frame(&self, reason: &CloseReason) -> CloseFrame {
+        let close = reason.close();
+        let code = match (reason, self.session.carrier()) {
+            // Codes of the websocket's own layer are told as they are.
+            (CloseReason::Websocket { code, .. }, _) => *code,
+            (_, Carrier::RawWebsocket) => close.code,
+            (_, Carrier::Websocket | Carrier::Http) => close.websocket_code(),
+        };
+        CloseFrame { code: CloseCode::from(code), reason: truncated(&close.reason).into() }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let reason = std::mem::replace(&mut self.reason, CloseReason::Interrupted);
+        self.gateway.socket_closed(&self.endpoint, &self.session, reason, now());
+    }
+}
+
+impl End {
+    fn into_reason(self) -> CloseReason {
+        match self {
+            Self::Ours(reason) | Self::Broken(reason) | Self::Fault(reason) => reason,
+            Self::Theirs => CloseReason::Peer,
+        }
+    }
+}
+
+/// Both directions of an open socket, polled by its one task.
+struct Traffic<'a, S> {
+    socket: &'a Socket,
+    stream: WebSocketStream<S>,
+    /// None on a raw websocket.
+    framing: Option<Framing>,
+    /// Something was handed to the stream and may not be on the wire yet.
+    flushing: bool,
+    /// Runs when the session is closing and the peer does not read.
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let read = match self.poll_read(cx) {
+                Ok(read) => read,
+                Err(end) => return Poll::Ready(end),
+            };
+            match self.poll_write(cx) {
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Ready(Ok(())) => {}
+                // The task is registered with the session or the stream, and with the stream for reading.
+                Poll::Pending if !read => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    /// Hands over packets that have arrived. `Ok(true)` if there may be more.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        for _ in 0..PIPELINE {
+            let packet = match self.stream.poll_next_unpin(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Some(Ok(packet))) => packet,
+                Poll::Ready(Some(Err(error))) => return Err(end_of(&error)),
+                Poll::Ready(None) => return Err(End::Broken(CloseReason::Interrupted)),
+            };
+            let handed = match packet {
+                Packet::Text(text) => self.socket.receive(text.into(), true),
+                Packet::Binary(bytes) => self.socket.receive(bytes, false),
+                Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_) => {
+                    self.socket.session.touch(now());
+                    Ok(())
+                }
+                Packet::Close(_) => return Err(End::Theirs),
+            };
+            handed.map_err(End::Fault)?;
+        }
+        Ok(true)
+    }
+
+    /// Drains the session into the stream and flushes. `Ready(Ok)` if there may be more to send.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.flushing {
+            match self.stream.poll_flush_unpin(cx) {
+                Poll::Ready(Ok(())) => self.flushing = false,
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Broken(CloseReason::Interrupted))),
+                Poll::Pending => return self.poll_stuck(cx),
+            }
+        }
+        let mut out = Output::new();
+        let mut sent = 0;
+        while sent < BATCH {
+            let wire = self.framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
+            let drained = self.socket.session.poll_drain(cx, self.socket.receiver, wire, BATCH, now(), &mut out);
+            sent += out.len();
+            for (payload, text) in out.take_messages() {
+                let kind = if text { Data::Text } else { Data::Binary };
+                self.feed(Packet::Frame(Frame::message(payload, OpCode::Data(kind), true)))?;
+            }
+            match drained {
+                Poll::Ready(Drained::Frames) => {}
+                Poll::Ready(Drained::Ping) => self.feed(Packet::Ping(Bytes::new()))?,
+                Poll::Ready(Drained::Closed(reason)) => return Poll::Ready(Err(End::Ours(reason))),
+                Poll::Ready(Drained::Gone) => {
+                    return Poll::Ready(Err(End::Broken(CloseReason::Interrupted)));
+                }
+                Poll::Pending if self.flushing => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn feed(&mut self, packet: Packet) -> Result<(), End> {
+        self.flushing = true;
+        self.stream.start_send_unpin(packet).map_err(|_| End::Broken(CloseReason::Interrupted))
+    }
+
+    /// The peer does not read. That is its right, until the session is to end: then it has a little time left.
+    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let reason = match self.socket.session.poll_closing(cx) {
+            Poll::Ready(reason) => reason,
+            Poll::Pending => return Poll::Pending,
+        };
+        let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        linger.as_mut().poll(cx).map(|()| Err(End::Broken(reason)))
+    }
+}
+
+/// Sends the close frame, or the answer to the peer's, and waits for the end of the stream.
+async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>, close: Option<CloseFrame>) {
+    if stream.close(close).await.is_ok() {
+        while let Some(Ok(_)) = stream.next().await {}
+    }
+}
+
+/// What an error of the websocket library means.
+fn end_of(error: &Error) -> End {
+    let fault = |code, reason| End::Fault(CloseReason::Websocket { code, reason });
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            metrics::limit_reached("max_message");
+            fault(1009, "Message too large")
+        }
+        Error::Utf8(_) => fault(1007, "Text is not UTF-8"),
+        Error::ConnectionClosed | Error::AlreadyClosed => End::Theirs,
+        Error::Io(_) | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            End::Broken(CloseReason::Interrupted)
+        }
+        _ => fault(1002, "Protocol error"),
+    }
+}
+
+/// A close frame has room for 123 bytes of reason (RFC 6455, section 5.5).
+fn truncated(reason: &str) -> String {
+    let mut end = reason.len().min(123);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason.get(..end).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,142 @@
+//! Receiving transports: xhr, xhr_streaming, eventsource, htmlfile and jsonp are one piece of code over five rows of the
+//! table. A poll waits for its one frame and answers with a whole response; a stream is a body that pulls frames from the
+//! session until its limit is reached.
+//!
+//! Does not know: what the frames contain.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+
+use super::receiver::{Admission, Receiver};
+use super::{Body, now, reply};
+use crate::gateway::{Endpoint, Gateway};
+use crate::session::{Drained, Output, Wire};
+use crate::sockjs::route::{ResponseLimit, Row};
+use crate::sockjs::{Callback, Close, Framing};
+
+/// Answers a receiving request.
+pub(super) async fn receive(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    row: &'static Row,
+    session: &str,
+    request: &Parts,
+) -> Response<Body> {
+    let callback = if row.callback {
+        match Callback::from_query(request.uri.query().unwrap_or_default()) {
+            Ok(callback) => Some(callback),
+            Err(error) => return reply::text(StatusCode::INTERNAL_SERVER_ERROR, error),
+        }
+    } else {
+        None
+    };
+    let Some(framing) = row.transport.framing(callback.as_ref()) else {
+        // Only senders and raw sockets have no framing, and they are not routed here.
+        return reply::not_found();
+    };
+    let prelude = row.prelude.bytes(callback.as_ref()).map(|bytes| Bytes::from(bytes.into_owned()));
+    let admission = match Receiver::attach(gateway, endpoint, session, row.name).await {
+        Ok(admission) => admission,
+        Err(full) => return reply::text(StatusCode::SERVICE_UNAVAILABLE, full),
+    };
+    let receiver = match admission {
+        Admission::Attached(receiver) => receiver,
+        Admission::Busy => return last_word(row, prelude, &framing, &Close::STILL_OPEN),
+        Admission::Closing(reason) => return last_word(row, prelude, &framing, &reason.close()),
+    };
+    match row.limit {
+        ResponseLimit::OneFrame => answer(row, poll(receiver, &framing).await),
+        ResponseLimit::Bytes | ResponseLimit::Never => {
+            let limit = endpoint.settings().response_limit;
+            answer(row, Body::Stream(Box::new(Stream { prelude, framing, receiver, limit, sent: 0, ended: false })))
+        }
+    }
+}
+
+/// Waits for one frame. If the connection breaks meanwhile, this future is dropped and the receiver with it.
+async fn poll(mut receiver: Receiver, framing: &Framing) -> Body {
+    let mut out = Output::new();
+    std::future::poll_fn(|cx| {
+        loop {
+            let drained = ready!(receiver.session().poll_drain(
+                cx,
+                receiver.id(),
+                Wire::Sockjs(framing),
+                usize::MAX,
+                now(),
+                &mut out,
+            ));
+            // A poll has no use for a ping: its session has none.
+            if drained != Drained::Ping {
+                receiver.done();
+                return Poll::Ready(());
+            }
+        }
+    })
+    .await;
+    Body::Full(out.take_bytes())
+}
+
+/// The body of a streaming response.
+#[derive(Debug)]
+pub struct Stream {
+    prelude: Option<Bytes>,
+    framing: Framing,
+    receiver: Receiver,
+    /// Bytes of frames after which the response ends.
+    limit: usize,
+    sent: usize,
+    ended: bool,
+}
+
+impl Stream {
+    /// The next chunk: the prelude, then one frame at a time.
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(prelude) = self.prelude.take() {
+            return Poll::Ready(Some(prelude));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let mut out = Output::new();
+        loop {
+            let budget = self.limit.saturating_sub(self.sent);
+            let wire = Wire::Sockjs(&self.framing);
+            let drained =
+                ready!(self.receiver.session().poll_drain(cx, self.receiver.id(), wire, budget, now(), &mut out));
+            match drained {
+                Drained::Ping => continue,
+                Drained::Frames => {
+                    self.sent += out.len();
+                    if self.sent < self.limit {
+                        break;
+                    }
+                }
+                Drained::Closed(_) | Drained::Gone => {}
+            }
+            self.ended = true;
+            self.receiver.done();
+            break;
+        }
+        let chunk = out.take_bytes();
+        Poll::Ready(if chunk.is_empty() { None } else { Some(chunk) })
+    }
+}
+
+/// A whole response for a receiver that is not to stay: what every response of its transport begins with, then the close.
+fn last_word(row: &Row, prelude: Option<Bytes>, framing: &Framing, close: &Close) -> Response<Body> {
+    let mut frame = BytesMut::new();
+    framing.close(close, &mut frame);
+    answer(row, Body::Chunks(prelude.into_iter().chain([frame.freeze()]).collect()))
+}
+
+fn answer(row: &Row, body: Body) -> Response<Body> {
+    match row.content_type {
+        Some(content_type) => reply::with_type(StatusCode::OK, content_type, body),
+        None => Response::new(body),
+    }
+}

@@ -1,0 +1,38 @@
+//! Towpath is a fallback gateway: browsers reach it over whatever SockJS transport their network lets through, and what
+//! they say reaches an embedded STOMP broker.
+//!
+//! # The tour
+//!
+//! A request arrives at [`http`], which parses it with the pure functions of [`sockjs`] and hands its messages to the
+//! [`gateway`]. There a [`session`] stands for the client whatever its transport; its protocol, mostly STOMP, parsed by the
+//! pure state machines of [`stomp`], acts on the [`broker`]. The broker puts a [`publication`] into the outboxes of all
+//! subscribers and wakes whoever drains them; the drain encodes once for all and writes once for everything that waits.
+//!
+//! Everything between [`http`] and the sockets of others is synchronous and knows no clock: time and bytes are arguments.
+//!
+//! # Running one
+//!
+//! ```no_run
+//! use towpath::{config::Config, server::Server};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::default();
+//! let server = Server::bind(&config, None).await?;
+//! println!("http://{}", server.address());
+//! server.run(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod broker;
+pub mod config;
+pub mod gateway;
+pub mod http;
+pub mod metrics;
+pub mod publication;
+pub mod server;
+pub mod session;
+pub mod sockjs;
+pub mod stomp;

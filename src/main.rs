@@ -1,0 +1,154 @@
+//! The `towpath` command.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use towpath::config::{Config, Service};
+use towpath::http::RenderMetrics;
+use towpath::server::Server;
+use tracing_subscriber::EnvFilter;
+
+/// SockJS and STOMP for every browser: websocket where it works, the right fallback where it does not.
+#[derive(Debug, Parser)]
+#[command(name = "towpath", version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Run the gateway (what happens without a subcommand, too).
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Read the configuration from this TOML file; without it the built-in defaults hold.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Listen here instead of where the configuration says; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Also offer /echo, /close, /amplify, /ticker, /broadcast and the others that SockJS test suites expect.
+    #[arg(long)]
+    test_services: bool,
+    /// The SockJS client script that the iframe pages of all endpoints load.
+    #[arg(long, value_name = "URL")]
+    client_url: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let serve = match cli.command {
+        Some(Subcommands::Serve(serve)) => serve,
+        None => cli.serve,
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("TOWPATH_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    match run(&serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("towpath: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
+    let config = configuration(serve)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // The recorder comes first: counters that are made before it would count for nobody.
+        let metrics = match &config.metrics_path {
+            Some(_) => Some(recorder()?),
+            None => None,
+        };
+        let server = Server::bind(&config, metrics).await?;
+        welcome(&config, server.address())?;
+        server.run(stop_signal()).await;
+        Ok(())
+    })
+}
+
+/// Records metrics from now on, and renders them.
+fn recorder() -> Result<RenderMetrics, Box<dyn std::error::Error>> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    towpath::metrics::describe();
+    Ok(Arc::new(move || handle.render()))
+}
+
+fn configuration(serve: &Serve) -> Result<Config, Box<dyn std::error::Error>> {
+    let mut config = match &serve.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    if let Some(listen) = serve.listen {
+        config.listen = listen;
+    }
+    if let Some(url) = &serve.client_url {
+        for endpoint in &mut config.endpoints {
+            endpoint.client_url.clone_from(url);
+        }
+    }
+    if serve.test_services {
+        config.add_test_services(serve.client_url.as_deref());
+    }
+    config.validate()?;
+    Ok(config)
+}
+
+/// Says where everything is and what to try next.
+fn welcome(config: &Config, address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "towpath {} listens on {address}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out)?;
+    if config.landing_page {
+        writeln!(out, "  open in a browser  http://{address}/")?;
+    }
+    for endpoint in &config.endpoints {
+        let path = &endpoint.path;
+        match endpoint.service {
+            Service::Stomp => {
+                writeln!(out, "  SockJS + STOMP     http://{address}{path}")?;
+                writeln!(out, "  STOMP websocket    ws://{address}{path}")?;
+            }
+            service => writeln!(out, "  SockJS {:11} http://{address}{path}", service.name())?,
+        }
+    }
+    if let Some(path) = &config.metrics_path {
+        writeln!(out, "  metrics            http://{address}{path}")?;
+    }
+    writeln!(out)?;
+    writeln!(out, "Next: open the page, or point a STOMP client at the endpoint and use /topic/anything.")?;
+    writeln!(out, "Ctrl-C stops; towpath --help has the rest.")?;
+    out.flush()
+}
+
+/// Completes on Ctrl-C, and on SIGTERM where there is one.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

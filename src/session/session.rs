@@ -1,0 +1,510 @@
+//! The session itself: one `Arc` with two small locks, the inbound protocol state and the outbox. This file is its life
+//! cycle (SockJS protocol, session life cycle): receivers attach and depart, messages come in, time-outs fire, it ends.
+//!
+//! Does not know: HTTP, websockets, or the registry it is listed in.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::deadlines::Armed;
+use super::outbox::{Beat, Outbox, Receiver};
+use super::{CloseReason, Deadlines, Item, Message, Protocol, Queued};
+use crate::config;
+use crate::metrics;
+
+/// What carries a session, as far as its life cycle differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Requests that come and go; the session outlives each for the disconnect delay.
+    Http,
+    /// One SockJS websocket: lives and dies with the socket.
+    Websocket,
+    /// One websocket without SockJS framing: no open frame, no `h`.
+    RawWebsocket,
+}
+
+/// Names one attachment of a receiver, so that a late departure cannot end a newer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiverId(u32);
+
+/// The answer to a receiver that wants to attach.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// It is the receiver now, and must depart with this id.
+    Attached(ReceiverId),
+    /// Another receiver is attached (SockJS: `c[2010,...]`).
+    Busy,
+    /// The session is closing and another receiver is reading the rest: tell this one the reason at once.
+    Closing(CloseReason),
+}
+
+/// How a receiver left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// Its response was complete: a poll was answered, a stream reached its limit.
+    Done,
+    /// Its connection broke while it was attached.
+    Interrupted,
+}
+
+/// What became of messages that were handed to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// All were processed.
+    Continue,
+    /// One of them ended the session; those behind it are void.
+    Closed,
+    /// The session was over before; none was processed.
+    Gone,
+}
+
+/// What a fired deadline means for the registry.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Timeout {
+    /// The session lives on; its next deadline is armed.
+    Live,
+    /// It is over: take it out of the registry.
+    Over,
+}
+
+/// One client's conversation, whatever carries it.
+pub struct Session {
+    serial: u64,
+    id: Box<str>,
+    carrier: Carrier,
+    endpoint: Arc<config::Endpoint>,
+    deadlines: Arc<Deadlines>,
+    pub(super) armed: Armed,
+    carried: AtomicBool,
+    pub(super) outbox: Mutex<Outbox>,
+    inbound: Mutex<Inbound>,
+}
+
+struct Inbound {
+    /// `None` once the session has ended and the protocol has been told.
+    protocol: Option<Box<dyn Protocol>>,
+    last_received: Instant,
+    ping_sent: Option<Instant>,
+}
+
+impl Session {
+    /// A new session of `endpoint` with the `id` that the client chose; empty where the transport has none.
+    pub fn new(
+        id: &str,
+        carrier: Carrier,
+        endpoint: Arc<config::Endpoint>,
+        deadlines: Arc<Deadlines>,
+        protocol: Box<dyn Protocol>,
+        now: Instant,
+    ) -> Arc<Self> {
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            id: id.into(),
+            carrier,
+            endpoint,
+            deadlines,
+            armed: Armed::new(),
+            carried: AtomicBool::new(false),
+            outbox: Mutex::new(Outbox::new(carrier == Carrier::RawWebsocket, now)),
+            inbound: Mutex::new(Inbound { protocol: Some(protocol), last_received: now, ping_sent: None }),
+        })
+    }
+
+    /// A number for logs: unique in this process, and no secret.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// The id from the URL. Whoever knows it can read the session: it belongs in no log.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What carries the session.
+    pub fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// The settings of the endpoint that it was opened on.
+    pub fn endpoint(&self) -> &Arc<config::Endpoint> {
+        &self.endpoint
+    }
+
+    /// Whether a message has gone either way. Such a session leaves a tombstone.
+    pub fn carried_messages(&self) -> bool {
+        self.carried.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark_carried(&self) {
+        self.carried.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the session is open: neither closing nor closed.
+    pub fn is_open(&self) -> bool {
+        self.outbox.lock().closing.is_none()
+    }
+
+    /// Bytes and items that wait to be drained.
+    pub fn backlog(&self) -> (usize, usize) {
+        let outbox = self.outbox.lock();
+        (outbox.bytes, outbox.queue.len())
+    }
+
+    /// Heap bytes that the queue holds; zero when idle.
+    pub fn outbox_capacity(&self) -> usize {
+        self.outbox.lock().queue.capacity() * size_of::<Item>()
+    }
+
+    /// Makes the caller the receiver, if it may be. At most one receiver is attached at a time.
+    ///
+    /// On a session that is closing, the newcomer reads what is left and then the close frame, every time anew.
+    pub fn attach(self: &Arc<Self>, now: Instant) -> Attach {
+        let deadline;
+        let receiver = {
+            let mut outbox = self.outbox.lock();
+            if let Receiver::Attached(_) = outbox.receiver {
+                return match &outbox.closing {
+                    Some(reason) => Attach::Closing(CloseReason::clone(reason)),
+                    None => Attach::Busy,
+                };
+            }
+            outbox.generation = outbox.generation.wrapping_add(1);
+            let receiver = ReceiverId(outbox.generation);
+            outbox.receiver = Receiver::Attached(receiver);
+            deadline = self.outbox_deadline(&outbox, now);
+            receiver
+        };
+        self.arm(deadline);
+        Attach::Attached(receiver)
+    }
+
+    /// Attaches the receiver of a socket's own session, of which there is never a second.
+    pub fn attach_first(self: &Arc<Self>, now: Instant) -> ReceiverId {
+        match self.attach(now) {
+            Attach::Attached(receiver) => receiver,
+            Attach::Busy | Attach::Closing(_) => ReceiverId(0),
+        }
+    }
+
+    /// Tells the protocol that the session is open; called once, right after the first receiver attached.
+    pub fn opened(self: &Arc<Self>, now: Instant) -> Flow {
+        self.with_protocol(now, |protocol, session| protocol.opened(session, now))
+    }
+
+    /// The receiver leaves. Only the one that is attached can; a late word of an earlier one changes nothing.
+    ///
+    /// Returns whether the session ended by it: a connection that broke may have lost data, so an open session ends at
+    /// once (SockJS protocol, session life cycle 5).
+    pub fn depart(self: &Arc<Self>, receiver: ReceiverId, how: Departure, now: Instant) -> bool {
+        let lost;
+        let deadline;
+        {
+            let mut outbox = self.outbox.lock();
+            if outbox.receiver != Receiver::Attached(receiver) {
+                return false;
+            }
+            outbox.receiver = Receiver::Detached(now);
+            outbox.waker = None;
+            // A closing session has said, or tried to say, its last word; it stays to repeat the close frame.
+            lost = how == Departure::Interrupted && outbox.closing.is_none();
+            deadline = self.outbox_deadline(&outbox, now);
+        }
+        if lost {
+            self.close(CloseReason::Interrupted, now);
+            return true;
+        }
+        self.arm(deadline);
+        false
+    }
+
+    /// Hands over messages from the client, in order.
+    pub fn receive(self: &Arc<Self>, messages: impl IntoIterator<Item = Message>, now: Instant) -> Flow {
+        self.with_protocol(now, |protocol, session| {
+            for message in messages {
+                session.mark_carried();
+                protocol.receive(session, message, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Something was heard from the client that is no message: a pong, an empty frame.
+    pub fn touch(&self, now: Instant) {
+        let mut inbound = self.inbound.lock();
+        inbound.last_received = now;
+        inbound.ping_sent = None;
+    }
+
+    /// Queues an item for the client and wakes its receiver.
+    ///
+    /// An item that does not fit ends the session: silence in the middle of an ordered stream would be a lie.
+    pub fn push(self: &Arc<Self>, item: Item) -> Queued {
+        let (queued, waker) = {
+            let mut outbox = self.outbox.lock();
+            let queued = outbox.push(item, self.endpoint.outbox_bytes, self.endpoint.outbox_messages);
+            let waker = if queued == Queued::Closed { None } else { outbox.waker.take() };
+            (queued, waker)
+        };
+        if queued == Queued::Overflow {
+            self.report_overflow();
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        queued
+    }
+
+    /// Queues a message for the client.
+    pub fn send(self: &Arc<Self>, message: Message) -> Queued {
+        self.push(Item::Message(Arc::new(message)))
+    }
+
+    /// From now on STOMP heart-beats of this interval run towards the client instead of `h` frames (STOMP 1.2,
+    /// Heart-beating). Zero switches back.
+    pub fn run_stomp_beats(self: &Arc<Self>, interval: Duration, now: Instant) {
+        let deadline = {
+            let mut outbox = self.outbox.lock();
+            outbox.stomp_interval = interval;
+            self.outbox_deadline(&outbox, now)
+        };
+        self.arm(deadline);
+    }
+
+    /// Waits for the session to begin to close. For a receiver that cannot drain because its peer does not read; like
+    /// [`poll_drain`](Self::poll_drain) it registers the one receiver's task.
+    pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut outbox = self.outbox.lock();
+        if let Some(reason) = &outbox.closing {
+            return Poll::Ready(CloseReason::clone(reason));
+        }
+        outbox.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ends the session: what is queued still goes out, then the close. The first reason stays.
+    pub fn close(self: &Arc<Self>, reason: CloseReason, now: Instant) {
+        let mut inbound = self.inbound.lock();
+        self.end(&mut inbound, reason, now);
+    }
+
+    /// Like [`close`](Self::close), with a last word of the protocol before it.
+    pub fn close_politely(self: &Arc<Self>, reason: CloseReason, now: Instant) {
+        let mut inbound = self.inbound.lock();
+        if let Some(protocol) = &mut inbound.protocol {
+            protocol.closing(self, &reason);
+        }
+        self.end(&mut inbound, reason, now);
+    }
+
+    /// A deadline has come: lets heartbeats, pings, protocol time-outs and the disconnect delay do what is due, and arms
+    /// the next deadline.
+    pub fn handle_timeout(self: &Arc<Self>, now: Instant) -> Timeout {
+        if self.expire(now) {
+            return Timeout::Over;
+        }
+        let mut wakers = [None, None];
+        {
+            let mut inbound = self.inbound.lock();
+            let closing = self.outbox.lock().closing.clone();
+            if let Some(reason) = closing {
+                // An outbox that overflowed could not tell the protocol itself: locks go the other way.
+                self.end(&mut inbound, *reason, now);
+            } else {
+                if let Some(protocol) = &mut inbound.protocol
+                    && let Err(reason) = protocol.handle_timeout(self, now)
+                {
+                    self.end(&mut inbound, reason, now);
+                }
+                wakers[0] = self.check_liveness(&mut inbound, now);
+            }
+        }
+        let deadline = {
+            let mut outbox = self.outbox.lock();
+            wakers[1] = self.beat(&mut outbox, now);
+            self.outbox_deadline(&outbox, now)
+        };
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
+        }
+        let inbound = self.inbound_deadline(&self.inbound.lock());
+        self.arm([deadline, inbound].into_iter().flatten().min());
+        Timeout::Live
+    }
+
+    /// Runs a protocol callback under the inbound lock; its `Err` ends the session.
+    fn with_protocol(
+        self: &Arc<Self>,
+        now: Instant,
+        call: impl FnOnce(&mut dyn Protocol, &Arc<Self>) -> Result<(), CloseReason>,
+    ) -> Flow {
+        let mut inbound = self.inbound.lock();
+        inbound.last_received = now;
+        inbound.ping_sent = None;
+        if !self.is_open() {
+            return Flow::Gone;
+        }
+        let Some(protocol) = &mut inbound.protocol else { return Flow::Gone };
+        if let Err(reason) = call(protocol.as_mut(), self) {
+            self.end(&mut inbound, reason, now);
+            return Flow::Closed;
+        }
+        self.arm(self.inbound_deadline(&inbound));
+        Flow::Continue
+    }
+
+    /// The one place where a session ends: the protocol is told once, the outbox begins to close, the receiver wakes.
+    fn end(self: &Arc<Self>, inbound: &mut Inbound, reason: CloseReason, now: Instant) {
+        let (first, waker, reason) = {
+            let mut outbox = self.outbox.lock();
+            let first = outbox.close(reason.clone());
+            let reason = outbox.closing.as_deref().cloned().unwrap_or(reason);
+            (first, outbox.waker.take(), reason)
+        };
+        if first {
+            self.report_closed(&reason);
+        }
+        if let Some(mut protocol) = inbound.protocol.take() {
+            protocol.closed(self, &reason);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.arm(self.outbox_deadline(&self.outbox.lock(), now));
+    }
+
+    /// Ends the session if nobody has come for it in time. Looking and closing are one step, so a receiver that attaches
+    /// at the last moment either keeps the session or is told that it is over.
+    fn expire(self: &Arc<Self>, now: Instant) -> bool {
+        let first = {
+            let mut outbox = self.outbox.lock();
+            match outbox.receiver {
+                Receiver::Detached(since) if now >= since + self.endpoint.disconnect_delay => {}
+                _ => return false,
+            }
+            outbox.clear();
+            outbox.close(CloseReason::Expired)
+        };
+        if first {
+            self.report_closed(&CloseReason::Expired);
+        }
+        self.end(&mut self.inbound.lock(), CloseReason::Expired, now);
+        true
+    }
+
+    /// Marks a heartbeat as due if nothing has been sent for its interval.
+    fn beat(&self, outbox: &mut Outbox, now: Instant) -> Option<Waker> {
+        let (interval, beat) = self.beat_interval(outbox)?;
+        let due = matches!(outbox.receiver, Receiver::Attached(_))
+            && outbox.closing.is_none()
+            && outbox.beat.is_none()
+            && now >= outbox.last_sent + interval;
+        if !due {
+            return None;
+        }
+        outbox.beat = Some(beat);
+        outbox.waker.take()
+    }
+
+    /// Asks a silent websocket for a sign of life, and ends it when none comes.
+    fn check_liveness(self: &Arc<Self>, inbound: &mut Inbound, now: Instant) -> Option<Waker> {
+        if self.carrier == Carrier::Http {
+            return None;
+        }
+        match inbound.ping_sent {
+            Some(at) if now >= at + self.endpoint.pong_timeout => {
+                self.end(inbound, CloseReason::NoPong, now);
+                None
+            }
+            Some(_) => None,
+            None if now >= inbound.last_received + self.endpoint.heartbeat => {
+                inbound.ping_sent = Some(now);
+                let mut outbox = self.outbox.lock();
+                outbox.ping = true;
+                outbox.waker.take()
+            }
+            None => None,
+        }
+    }
+
+    /// How long the line may be silent before which beat is due. STOMP beats go out a fifth early: the peer counts from
+    /// what it receives, and the network adds to it.
+    fn beat_interval(&self, outbox: &Outbox) -> Option<(Duration, Beat)> {
+        if outbox.stomp_interval > Duration::ZERO {
+            Some((outbox.stomp_interval * 4 / 5, Beat::Stomp))
+        } else if self.carrier == Carrier::RawWebsocket {
+            None
+        } else {
+            Some((self.endpoint.heartbeat, Beat::Sockjs))
+        }
+    }
+
+    fn outbox_deadline(&self, outbox: &Outbox, now: Instant) -> Option<Instant> {
+        match outbox.receiver {
+            Receiver::Detached(since) => Some(since + self.endpoint.disconnect_delay),
+            Receiver::Attached(_) if outbox.closing.is_some() => None,
+            Receiver::Attached(_) => {
+                let (interval, _) = self.beat_interval(outbox)?;
+                // A beat that nobody drains is not followed by a second one: look again an interval later.
+                let from = if outbox.beat.is_some() { now } else { outbox.last_sent };
+                Some(from + interval)
+            }
+        }
+    }
+
+    fn inbound_deadline(&self, inbound: &Inbound) -> Option<Instant> {
+        let protocol = inbound.protocol.as_ref()?.poll_timeout();
+        let liveness = match (self.carrier, inbound.ping_sent) {
+            (Carrier::Http, _) => None,
+            (_, Some(at)) => Some(at + self.endpoint.pong_timeout),
+            (_, None) => Some(inbound.last_received + self.endpoint.heartbeat),
+        };
+        [protocol, liveness].into_iter().flatten().min()
+    }
+
+    fn arm(self: &Arc<Self>, deadline: Option<Instant>) {
+        if let Some(at) = deadline {
+            self.deadlines.arm(self, at);
+        }
+    }
+
+    fn report_overflow(self: &Arc<Self>) {
+        metrics::limit_reached("outbox");
+        self.report_closed(&CloseReason::SlowConsumer);
+        self.deadlines.arm_now(self);
+    }
+
+    fn report_closed(&self, reason: &CloseReason) {
+        metrics::session_closed(reason.label());
+        let session = self.serial;
+        if *reason == CloseReason::SlowConsumer {
+            tracing::warn!(
+                session,
+                "session closed: its client does not read as fast as it is sent to; outbox_bytes or outbox_messages is reached"
+            );
+        } else {
+            tracing::debug!(session, reason = reason.label(), "session closed");
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.deadlines.disarm(self.serial, &self.armed);
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("serial", &self.serial)
+            .field("carrier", &self.carrier)
+            .field("endpoint", &self.endpoint.path)
+            .finish_non_exhaustive()
+    }
+}
