@@ -49,9 +49,14 @@ pub fn deliveries() -> Counter {
     counter!("towpath_deliveries_total")
 }
 
-/// The number of TCP connections now open.
-pub fn connections(open: usize) {
-    gauge!("towpath_connections").set(open as f64);
+/// A TCP connection was accepted.
+pub fn connection_opened() {
+    gauge!("towpath_connections").increment(1.0);
+}
+
+/// A TCP connection is gone, as HTTP or as a websocket.
+pub fn connection_closed() {
+    gauge!("towpath_connections").decrement(1.0);
 }
 
 /// The number of destinations now alive.

@@ -160,7 +160,6 @@ async fn accept(listener: &TcpListener, core: &Arc<Core>) {
             refuse(&stream);
             continue;
         };
-        metrics::connections(core.max_connections - core.permits.available_permits());
         // Frames are small and each is flushed when it is due; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         tokio::spawn(Arc::clone(core).serve(Connection::new(stream, permit)));

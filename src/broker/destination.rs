@@ -22,6 +22,9 @@ pub enum DestinationError {
     /// The prefix names no kind of destination that is served here.
     #[error("unknown kind of destination; this broker serves /topic/NAME")]
     Unknown,
+    /// The name is longer than `broker.max_name`.
+    #[error("the destination is longer than max_name, {0} bytes")]
+    TooLong(usize),
     /// The prefix stands alone.
     #[error("the destination has no name behind /topic/")]
     NoName,

@@ -31,6 +31,7 @@ use topics::Topics;
 /// The destinations of one gateway.
 pub struct Broker {
     topics: Topics,
+    max_name: usize,
     ids: AtomicU64,
     publications: Counter,
     deliveries: Counter,
@@ -55,6 +56,7 @@ impl Broker {
     pub fn new(settings: &config::Broker) -> Self {
         Self {
             topics: Topics::new(settings.max_destinations, settings.max_patterns),
+            max_name: settings.max_name,
             ids: AtomicU64::new(1),
             publications: meters::publications(),
             deliveries: meters::deliveries(),
@@ -66,7 +68,7 @@ impl Broker {
     /// # Errors
     /// A destination that is a pattern or of no known kind; too many destinations.
     pub fn publish(&self, destination: &str, headers: Headers, body: Bytes) -> Result<usize, BrokerError> {
-        let topic = Destination::parse(destination)?.exact()?;
+        let topic = self.parse(destination)?.exact()?;
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let publication = Arc::new(Publication::new(id, topic, headers, body));
         let receivers = self.topics.publish(&publication)?;
@@ -84,7 +86,7 @@ impl Broker {
         destination: &str,
         subscription: &Arc<Subscription>,
     ) -> Result<(), BrokerError> {
-        match Destination::parse(destination)? {
+        match self.parse(destination)? {
             Destination::Topic(name) => self.topics.subscribe(name, subscription),
             Destination::Pattern(pattern) => self.topics.subscribe_pattern(&pattern, subscription),
         }
@@ -99,6 +101,14 @@ impl Broker {
             // Nothing can be subscribed there.
             Err(_) => {}
         }
+    }
+
+    fn parse<'a>(&self, destination: &'a str) -> Result<Destination<'a>, DestinationError> {
+        if destination.len() > self.max_name {
+            meters::limit_reached("max_name");
+            return Err(DestinationError::TooLong(self.max_name));
+        }
+        Destination::parse(destination)
     }
 
     /// The number of topics and of patterns now alive.

@@ -59,6 +59,9 @@ pub struct Endpoint {
     pub outbox_messages: usize,
     /// Sessions alive at once. Default 100000: session ids are chosen by clients, so their number must end somewhere.
     pub max_sessions: usize,
+    /// Longest session id in a URL, in bytes; a longer one is not found (404). Default 128: clients send 8 to 32, and the
+    /// registry and its tombstones keep what is sent.
+    pub max_session_id: usize,
     /// Ended sessions that are remembered, so that a late poll hears `c[1002,...]` and does not open a new conversation.
     /// Default 10000: an id and a reason each; when full the oldest goes.
     pub tombstones: usize,
@@ -122,6 +125,7 @@ impl Default for Endpoint {
             outbox_bytes: MIB,
             outbox_messages: 256,
             max_sessions: 100_000,
+            max_session_id: 128,
             tombstones: 10_000,
             tombstone_ttl: Duration::from_secs(5 * 60),
             websocket_buffer: 4 * KIB,
@@ -164,6 +168,7 @@ impl Endpoint {
             Setting::size("outbox_bytes", &mut self.outbox_bytes),
             Setting::count("outbox_messages", &mut self.outbox_messages),
             Setting::count("max_sessions", &mut self.max_sessions),
+            Setting::size("max_session_id", &mut self.max_session_id),
             Setting::count("tombstones", &mut self.tombstones),
             Setting::duration("tombstone_ttl", &mut self.tombstone_ttl),
             // Less than this and every small message takes several reads.

@@ -109,6 +109,9 @@ pub struct Broker {
     pub max_destinations: usize,
     /// Pattern subscriptions alive at once. Default 100000: each is a node in the matcher, and clients choose them too.
     pub max_patterns: usize,
+    /// Longest name of a destination or pattern in bytes, prefix included. Default 1 KiB: names are kept for as long as
+    /// somebody listens, so their number alone would not limit what they hold.
+    pub max_name: usize,
 }
 
 impl Config {
@@ -253,6 +256,7 @@ impl Broker {
         vec![
             Setting::count("max_destinations", &mut self.max_destinations),
             Setting::count("max_patterns", &mut self.max_patterns),
+            Setting::size("max_name", &mut self.max_name),
         ]
     }
 }
@@ -301,7 +305,7 @@ impl Default for Stomp {
 
 impl Default for Broker {
     fn default() -> Self {
-        Broker { max_destinations: 100_000, max_patterns: 100_000 }
+        Broker { max_destinations: 100_000, max_patterns: 100_000, max_name: units::KIB }
     }
 }
 

@@ -15,8 +15,8 @@ use crate::broker::Broker;
 use crate::config::{self, Config};
 use crate::metrics as meters;
 use crate::session::{
-    Attach, Carrier, CloseReason, Deadlines, Departure, Flow, Message, Opened, Protocol, ReceiverId,
-    Registry, RegistryFull, Session, Timeout,
+    Attach, Carrier, CloseReason, Deadlines, Departure, Flow, Message, Opened, Protocol, ReceiverId, Registry,
+    RegistryFull, Session, Timeout,
 };
 use services::Audience;
 
@@ -98,9 +98,8 @@ impl Gateway {
         transport: &'static str,
         now: Instant,
     ) -> Result<Receiving, RegistryFull> {
-        let opened = endpoint
-            .registry
-            .open(id, now, || self.new_session(endpoint, id, Carrier::Http, transport, now))?;
+        let opened =
+            endpoint.registry.open(id, now, || self.new_session(endpoint, id, Carrier::Http, transport, now))?;
         let (session, new) = match opened {
             Opened::Existing(session) => (session, false),
             Opened::New(session) => (session, true),
@@ -129,9 +128,7 @@ impl Gateway {
         transport: &'static str,
         now: Instant,
     ) -> Result<(Arc<Session>, ReceiverId), RegistryFull> {
-        let session = endpoint
-            .registry
-            .add_socket(|| self.new_session(endpoint, "", carrier, transport, now))?;
+        let session = endpoint.registry.add_socket(|| self.new_session(endpoint, "", carrier, transport, now))?;
         let receiver = session.attach_first(now);
         session.opened(now);
         Ok((session, receiver))
@@ -163,13 +160,7 @@ impl Gateway {
     }
 
     /// The socket of a session is gone.
-    pub fn socket_closed(
-        &self,
-        endpoint: &Endpoint,
-        session: &Arc<Session>,
-        reason: CloseReason,
-        now: Instant,
-    ) {
+    pub fn socket_closed(&self, endpoint: &Endpoint, session: &Arc<Session>, reason: CloseReason, now: Instant) {
         session.close(reason, now);
         endpoint.registry.remove(session, now);
     }

@@ -280,7 +280,7 @@ fn refused(error: &BrokerError, destination: &str, receipt: Option<String>) -> S
         BrokerError::Destination(_) => "bad destination",
         BrokerError::TooManyDestinations(_) | BrokerError::TooManyPatterns(_) => "broker is full",
     };
-    Stop::refuse(message, format!("{destination}: {error}"), receipt)
+    Stop::refuse(message, format!("{destination}\n{error}"), receipt)
 }
 
 /// Counts a violation that is the breach of a configured limit, under the limit's key.

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::metrics;
+
 /// A TCP stream that counts against `max_connections` for as long as it lives, as a websocket too.
 #[derive(Debug)]
 pub struct Connection {
@@ -20,7 +22,14 @@ pub struct Connection {
 impl Connection {
     /// A stream with the permit that it gives back when it closes.
     pub fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+        metrics::connection_opened();
         Self { stream, _permit: permit }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        metrics::connection_closed();
     }
 }
 

@@ -62,17 +62,7 @@ impl HttpService {
     }
 
     /// Answers one request. Never fails: what is wrong with a request is in the answer.
-    pub async fn respond(self, request: Request<Incoming>) -> Response<Body> {
-        let head = request.method() == Method::HEAD;
-        let mut response = self.dispatch(request).await;
-        if head && response.status() == StatusCode::METHOD_NOT_ALLOWED {
-            // RFC 9110, 9.3.2: HEAD has no body whatever the answer.
-            *response.body_mut() = Body::empty();
-        }
-        response
-    }
-
-    async fn dispatch(&self, mut request: Request<Incoming>) -> Response<Body> {
+    pub async fn respond(&self, mut request: Request<Incoming>) -> Response<Body> {
         if let Some(refusal) = refuse_head(&request) {
             return refusal;
         }
@@ -140,6 +130,10 @@ impl HttpService {
         body: Incoming,
     ) -> Response<Body> {
         let mut response = match row.role {
+            _ if session.len() > endpoint.settings().max_session_id => {
+                metrics::limit_reached("max_session_id");
+                reply::not_found()
+            }
             Role::Receiver => {
                 // The body of a receiving POST means nothing; hyper discards what is left of it.
                 drop(body);

@@ -80,8 +80,8 @@ impl Socket {
         let config = WebSocketConfig::default()
             .read_buffer_size(settings.websocket_buffer)
             .write_buffer_size(BATCH)
-            .max_message_size(Some(self.max_message()))
-            .max_frame_size(Some(self.max_message()));
+            .max_message_size(Some(self.max_payload().0))
+            .max_frame_size(Some(self.max_payload().0));
         let stream = if already_read.is_empty() {
             WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await
         } else {
@@ -105,12 +105,13 @@ impl Socket {
         let _ = tokio::time::timeout(LINGER, say_goodbye(stream, close)).await;
     }
 
-    /// A SockJS message is longer on the wire than the text it carries: each character may come as six.
-    fn max_message(&self) -> usize {
+    /// The limit of a websocket message, with its configuration key. Under SockJS it is the limit of a whole payload, as
+    /// for the body of a send over HTTP: many messages may come in one, and a character as six.
+    fn max_payload(&self) -> (usize, &'static str) {
         let settings = self.endpoint.settings();
         match self.session.carrier() {
-            Carrier::RawWebsocket => settings.max_message,
-            Carrier::Websocket | Carrier::Http => settings.max_body,
+            Carrier::RawWebsocket => (settings.max_message, "max_message"),
+            Carrier::Websocket | Carrier::Http => (settings.max_body, "max_body"),
         }
     }
 
@@ -130,6 +131,23 @@ impl Socket {
         match self.gateway.receive(&self.session, messages, now) {
             // What ended the session stands in the outbox, and the drain will find it.
             Flow::Continue | Flow::Closed | Flow::Gone => Ok(()),
+        }
+    }
+
+    /// What an error of the websocket library means.
+    fn end_of(&self, error: &Error) -> End {
+        let fault = |code, reason| End::Fault(CloseReason::Websocket { code, reason });
+        match error {
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+                metrics::limit_reached(self.max_payload().1);
+                fault(1009, "Message too large")
+            }
+            Error::Utf8(_) => fault(1007, "Text is not UTF-8"),
+            Error::ConnectionClosed | Error::AlreadyClosed => End::Theirs,
+            Error::Io(_) | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                End::Broken(CloseReason::Interrupted)
+            }
+            _ => fault(1002, "Protocol error"),
         }
     }
 
@@ -196,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
             let packet = match self.stream.poll_next_unpin(cx) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Some(Ok(packet))) => packet,
-                Poll::Ready(Some(Err(error))) => return Err(end_of(&error)),
+                Poll::Ready(Some(Err(error))) => return Err(self.socket.end_of(&error)),
                 Poll::Ready(None) => return Err(End::Broken(CloseReason::Interrupted)),
             };
             let handed = match packet {
@@ -266,23 +284,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
 async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>, close: Option<CloseFrame>) {
     if stream.close(close).await.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}
-    }
-}
-
-/// What an error of the websocket library means.
-fn end_of(error: &Error) -> End {
-    let fault = |code, reason| End::Fault(CloseReason::Websocket { code, reason });
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-            metrics::limit_reached("max_message");
-            fault(1009, "Message too large")
-        }
-        Error::Utf8(_) => fault(1007, "Text is not UTF-8"),
-        Error::ConnectionClosed | Error::AlreadyClosed => End::Theirs,
-        Error::Io(_) | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            End::Broken(CloseReason::Interrupted)
-        }
-        _ => fault(1002, "Protocol error"),
     }
 }
 

@@ -375,7 +375,8 @@ impl Session {
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.arm(self.outbox_deadline(&self.outbox.lock(), now));
+        let deadline = self.outbox_deadline(&self.outbox.lock(), now);
+        self.arm(deadline);
     }
 
     /// Ends the session if nobody has come for it in time. Looking and closing are one step, so a receiver that attaches

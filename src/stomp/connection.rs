@@ -61,15 +61,8 @@ pub struct Connection {
 impl Connection {
     /// A conversation that begins now, with the wait for CONNECT.
     pub fn new(settings: Settings, now: Instant) -> Self {
-        let state = State::Fresh {
-            deadline: now.checked_add(settings.connect_timeout),
-        };
-        Self {
-            settings,
-            state,
-            version: None,
-            heard: now,
-        }
+        let state = State::Fresh { deadline: now.checked_add(settings.connect_timeout) };
+        Self { settings, state, version: None, heard: now }
     }
 
     /// Takes a frame of the client.
@@ -127,9 +120,7 @@ impl Connection {
         match self.state {
             State::Fresh { deadline } => deadline,
             State::Connected { beats } => {
-                let patience = beats
-                    .wants_interval()?
-                    .checked_mul(self.settings.grace.max(1))?;
+                let patience = beats.wants_interval()?.checked_mul(self.settings.grace.max(1))?;
                 self.heard.checked_add(patience)
             }
             State::Asking { .. } | State::Ended => None,
@@ -144,17 +135,11 @@ impl Connection {
         let error = match self.state {
             State::Connected { .. } => {
                 let silence = now.saturating_duration_since(self.heard).as_millis();
-                ProtocolError::new(
-                    Violation::HeartBeatMissing,
-                    format!("nothing was heard for {silence} ms"),
-                )
+                ProtocolError::new(Violation::HeartBeatMissing, format!("nothing was heard for {silence} ms"))
             }
             _ => {
                 let patience = self.settings.connect_timeout.as_millis();
-                ProtocolError::new(
-                    Violation::ConnectTimeout,
-                    format!("no CONNECT came within {patience} ms"),
-                )
+                ProtocolError::new(Violation::ConnectTimeout, format!("no CONNECT came within {patience} ms"))
             }
         };
         self.state = State::Ended;
@@ -179,17 +164,11 @@ impl Connection {
         match (&self.state, frame.command) {
             (State::Ended, _) => Ok(Event::Ignored),
             (State::Fresh { .. }, Command::Connect | Command::Stomp) => self.connect(frame),
-            (State::Fresh { .. }, command) => Err(ProtocolError::new(
-                Violation::NotConnected,
-                format!("the first frame is CONNECT, not {command}"),
-            )),
-            (State::Asking { .. }, command)
-                if !matches!(command, Command::Connect | Command::Stomp) =>
-            {
-                Err(ProtocolError::new(
-                    Violation::NotConnected,
-                    format!("{command} came before CONNECTED was sent"),
-                ))
+            (State::Fresh { .. }, command) => {
+                Err(ProtocolError::new(Violation::NotConnected, format!("the first frame is CONNECT, not {command}")))
+            }
+            (State::Asking { .. }, command) if !matches!(command, Command::Connect | Command::Stomp) => {
+                Err(ProtocolError::new(Violation::NotConnected, format!("{command} came before CONNECTED was sent")))
             }
             (State::Asking { .. } | State::Connected { .. }, _) => {
                 let event = Event::parse(frame, self.version.unwrap_or(Version::V1_0))?;
@@ -204,31 +183,20 @@ impl Connection {
     fn connect(&mut self, frame: Frame) -> Result<Event, ProtocolError> {
         let accepted = frame.headers.get("accept-version");
         let version = Version::negotiate(accepted).ok_or_else(|| {
-            let detail = format!(
-                "STOMP {} is spoken here, not {:?}",
-                Version::SUPPORTED,
-                accepted.unwrap_or_default()
-            );
+            let detail = format!("STOMP {} is spoken here, not {:?}", Version::SUPPORTED, accepted.unwrap_or_default());
             ProtocolError::new(Violation::NoCommonVersion, detail)
         })?;
         let wish = match frame.headers.get("heart-beat") {
             // 1.0 has no heart-beats, and its clients would not know what to make of them.
             Some(value) if version > Version::V1_0 => HeartBeat::parse(value).ok_or_else(|| {
-                ProtocolError::new(
-                    Violation::InvalidHeader,
-                    format!("heart-beat is not two numbers but {value:?}"),
-                )
+                ProtocolError::new(Violation::InvalidHeader, format!("heart-beat is not two numbers but {value:?}"))
             })?,
             _ => HeartBeat::default(),
         };
         let connect = Connect::parse(frame, version)?;
         self.version = Some(version);
-        self.state = State::Asking {
-            beats: wish.answer(
-                self.settings.heart_beat_send,
-                self.settings.heart_beat_receive,
-            ),
-        };
+        self.state =
+            State::Asking { beats: wish.answer(self.settings.heart_beat_send, self.settings.heart_beat_receive) };
         Ok(Event::Connect(connect))
     }
 }

@@ -90,11 +90,7 @@ pub struct ProtocolError {
 impl ProtocolError {
     /// An error with an explanation for the human who reads the body of the ERROR frame.
     pub fn new(violation: Violation, detail: impl Into<String>) -> Self {
-        Self {
-            violation,
-            detail: detail.into(),
-            receipt: None,
-        }
+        Self { violation, detail: detail.into(), receipt: None }
     }
 
     /// The error with the `receipt` header of the frame that caused it, unless it has one already.
@@ -124,11 +120,7 @@ impl ProtocolError {
     /// The ERROR frame (STOMP 1.2, ERROR): `message`, `receipt-id` where the culprit asked for a receipt, a text body; and
     /// for want of a common version the list of those that are spoken here (STOMP 1.2, Protocol Negotiation).
     pub fn to_frame(&self) -> Frame {
-        let frame = Frame::error(
-            &self.violation.to_string(),
-            self.detail.as_str(),
-            self.receipt.as_deref(),
-        );
+        let frame = Frame::error(&self.violation.to_string(), self.detail.as_str(), self.receipt.as_deref());
         match self.violation {
             Violation::NoCommonVersion => frame.with("version", Version::SUPPORTED),
             _ => frame,
@@ -142,8 +134,7 @@ mod tests {
 
     #[test]
     fn an_error_frame_names_the_violation_and_the_receipt() {
-        let error = ProtocolError::new(Violation::MissingHeader, "SEND needs a destination")
-            .with_receipt(Some("7"));
+        let error = ProtocolError::new(Violation::MissingHeader, "SEND needs a destination").with_receipt(Some("7"));
         let frame = error.to_frame();
         assert_eq!(frame.headers.get("message"), Some("missing header"));
         assert_eq!(frame.headers.get("receipt-id"), Some("7"));
@@ -154,8 +145,7 @@ mod tests {
 
     #[test]
     fn want_of_a_common_version_lists_the_versions() {
-        let frame =
-            ProtocolError::new(Violation::NoCommonVersion, "2.0 is not spoken here").to_frame();
+        let frame = ProtocolError::new(Violation::NoCommonVersion, "2.0 is not spoken here").to_frame();
         assert_eq!(frame.headers.get("version"), Some("1.0,1.1,1.2"));
     }
 

@@ -40,9 +40,7 @@ pub fn escape_value_into(value: &str, version: Version, out: &mut BytesMut) {
             b'\r' => None,
             _ => separator(byte).or_else(|| line_break(byte)),
         }),
-        Version::V1_2 => write(value, out, |byte| {
-            separator(byte).or_else(|| line_break(byte))
-        }),
+        Version::V1_2 => write(value, out, |byte| separator(byte).or_else(|| line_break(byte))),
     }
 }
 
@@ -138,34 +136,20 @@ mod tests {
     #[test]
     fn escapes_are_read_from_left_to_right() {
         assert_eq!(unescape("a\\\\nb", Version::V1_2).as_deref(), Ok("a\\nb"));
-        assert_eq!(
-            unescape("\\c\\n\\r\\\\", Version::V1_2).as_deref(),
-            Ok(":\n\r\\")
-        );
+        assert_eq!(unescape("\\c\\n\\r\\\\", Version::V1_2).as_deref(), Ok(":\n\r\\"));
     }
 
     #[test]
     fn undefined_escapes_are_refused() {
         for text in ["\\t", "a\\", "\\C", "\\é"] {
-            assert_eq!(
-                unescape(text, Version::V1_2),
-                Err(UndefinedEscape),
-                "{text}"
-            );
-            assert_eq!(
-                unescape(text, Version::V1_1),
-                Err(UndefinedEscape),
-                "{text}"
-            );
+            assert_eq!(unescape(text, Version::V1_2), Err(UndefinedEscape), "{text}");
+            assert_eq!(unescape(text, Version::V1_1), Err(UndefinedEscape), "{text}");
         }
         assert_eq!(unescape("\\r", Version::V1_1), Err(UndefinedEscape));
     }
 
     #[test]
     fn version_1_0_has_no_escapes_to_undo() {
-        assert_eq!(
-            unescape("\\t\\n\\", Version::V1_0).as_deref(),
-            Ok("\\t\\n\\")
-        );
+        assert_eq!(unescape("\\t\\n\\", Version::V1_0).as_deref(), Ok("\\t\\n\\"));
     }
 }

@@ -165,11 +165,7 @@ pub enum Acknowledged {
 impl Event {
     /// Reads a client frame, which must not be CONNECT or STOMP, by the rules of that version.
     pub(super) fn parse(frame: Frame, version: Version) -> Result<Self, ProtocolError> {
-        let Frame {
-            command,
-            headers,
-            body,
-        } = frame;
+        let Frame { command, headers, body } = frame;
         check_body(command, &body, version)?;
         let mut fields = Fields { command, headers };
         let receipt = fields.optional("receipt");
@@ -191,31 +187,18 @@ impl Event {
                 receipt,
                 headers: fields.headers,
             }),
-            Command::Unsubscribe => Self::Unsubscribe(Unsubscribe {
-                subscription: fields.unsubscribe_by(version)?,
-                receipt,
-            }),
+            Command::Unsubscribe => {
+                Self::Unsubscribe(Unsubscribe { subscription: fields.unsubscribe_by(version)?, receipt })
+            }
             Command::Ack => Self::Ack(fields.ack(version, receipt)?),
             Command::Nack if version >= Version::V1_1 => Self::Nack(fields.ack(version, receipt)?),
-            Command::Begin => Self::Begin {
-                transaction: fields.required("transaction")?,
-                receipt,
-            },
-            Command::Commit => Self::Commit {
-                transaction: fields.required("transaction")?,
-                receipt,
-            },
-            Command::Abort => Self::Abort {
-                transaction: fields.required("transaction")?,
-                receipt,
-            },
+            Command::Begin => Self::Begin { transaction: fields.required("transaction")?, receipt },
+            Command::Commit => Self::Commit { transaction: fields.required("transaction")?, receipt },
+            Command::Abort => Self::Abort { transaction: fields.required("transaction")?, receipt },
             Command::Disconnect => Self::Disconnect { receipt },
             Command::Nack => return Err(not_allowed(format!("STOMP {version} has no NACK"))),
             Command::Connect | Command::Stomp => {
-                return Err(ProtocolError::new(
-                    Violation::AlreadyConnected,
-                    "CONNECT comes once, at the beginning",
-                ));
+                return Err(ProtocolError::new(Violation::AlreadyConnected, "CONNECT comes once, at the beginning"));
             }
             Command::Connected | Command::Message | Command::Receipt | Command::Error => {
                 return Err(not_allowed(format!("{command} is for servers to send")));
@@ -227,21 +210,13 @@ impl Event {
 impl Connect {
     /// Reads the frame of a client with which that version was agreed.
     pub(super) fn parse(frame: Frame, version: Version) -> Result<Self, ProtocolError> {
-        let Frame {
-            command,
-            headers,
-            body,
-        } = frame;
+        let Frame { command, headers, body } = frame;
         check_body(command, &body, version)?;
         let mut fields = Fields { command, headers };
         // Only now the version is known, and with it whether blanks belong to the value.
         let mut field = |name| {
             let value = fields.optional(name)?;
-            Some(if version == Version::V1_0 {
-                value.trim_matches([' ', '\t']).to_owned()
-            } else {
-                value
-            })
+            Some(if version == Version::V1_0 { value.trim_matches([' ', '\t']).to_owned() } else { value })
         };
         Ok(Self {
             version,
@@ -256,10 +231,7 @@ impl Connect {
 impl fmt::Debug for Connect {
     /// Leaves out all that might be a secret, which an application's own headers might be too.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect")
-            .field("version", &self.version)
-            .field("host", &self.host)
-            .finish_non_exhaustive()
+        f.debug_struct("Connect").field("version", &self.version).field("host", &self.host).finish_non_exhaustive()
     }
 }
 
@@ -302,10 +274,7 @@ fn check_body(command: Command, body: &Bytes, version: Version) -> Result<(), Pr
     if body.is_empty() || command == Command::Send || version == Version::V1_0 {
         return Ok(());
     }
-    Err(ProtocolError::new(
-        Violation::BodyNotAllowed,
-        format!("{command} must not have a body"),
-    ))
+    Err(ProtocolError::new(Violation::BodyNotAllowed, format!("{command} must not have a body")))
 }
 
 fn not_allowed(detail: String) -> ProtocolError {
@@ -325,12 +294,10 @@ impl Fields {
 
     /// An empty value is as good as none: no destination, id or transaction has an empty name.
     fn required(&mut self, name: &str) -> Result<String, ProtocolError> {
-        self.optional(name)
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| {
-                let detail = format!("{} needs the header {name}", self.command);
-                ProtocolError::new(Violation::MissingHeader, detail)
-            })
+        self.optional(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+            let detail = format!("{} needs the header {name}", self.command);
+            ProtocolError::new(Violation::MissingHeader, detail)
+        })
     }
 
     fn ack_mode(&mut self, version: Version) -> Result<AckMode, ProtocolError> {
@@ -360,30 +327,17 @@ impl Fields {
                 id: self.required("message-id")?,
                 subscription: Some(self.required("subscription")?),
             },
-            Version::V1_0 => Acknowledged::Message {
-                id: self.required("message-id")?,
-                subscription: self.optional("subscription"),
-            },
+            Version::V1_0 => {
+                Acknowledged::Message { id: self.required("message-id")?, subscription: self.optional("subscription") }
+            }
         };
-        Ok(Ack {
-            message,
-            transaction: self.optional("transaction"),
-            receipt,
-        })
+        Ok(Ack { message, transaction: self.optional("transaction"), receipt })
     }
 
     /// What of the headers of a SEND goes on to its MESSAGE.
     fn of_message(mut self) -> Headers {
         self.headers.retain(|name, _| {
-            !matches!(
-                name,
-                "content-length"
-                    | "message-id"
-                    | "subscription"
-                    | "ack"
-                    | "redelivered"
-                    | "receipt-id"
-            )
+            !matches!(name, "content-length" | "message-id" | "subscription" | "ack" | "redelivered" | "receipt-id")
         });
         self.headers
     }
@@ -395,28 +349,18 @@ mod tests {
 
     #[test]
     fn a_passcode_does_not_show_itself() {
-        let frame = Frame::new(Command::Connect)
-            .with("login", "ann")
-            .with("passcode", "secret")
-            .with("token", "secret");
+        let frame =
+            Frame::new(Command::Connect).with("login", "ann").with("passcode", "secret").with("token", "secret");
         let connect = Connect::parse(frame, Version::V1_2).unwrap();
         let shown = format!("{connect:?} {:?}", connect.passcode);
         assert!(!shown.contains("secret"), "{shown}");
-        assert_eq!(
-            connect.passcode.as_ref().map(Passcode::expose),
-            Some("secret")
-        );
+        assert_eq!(connect.passcode.as_ref().map(Passcode::expose), Some("secret"));
     }
 
     #[test]
     fn blanks_belong_to_a_passcode_from_1_1_on() {
         let frame = Frame::new(Command::Connect).with("passcode", " x ");
-        let passcode = |version| {
-            Connect::parse(frame.clone(), version)
-                .unwrap()
-                .passcode
-                .map(|passcode| passcode.0)
-        };
+        let passcode = |version| Connect::parse(frame.clone(), version).unwrap().passcode.map(|passcode| passcode.0);
         assert_eq!(passcode(Version::V1_0).as_deref(), Some("x"));
         assert_eq!(passcode(Version::V1_1).as_deref(), Some(" x "));
     }

@@ -20,11 +20,7 @@ pub struct Frame {
 impl Frame {
     /// A frame without headers and body.
     pub fn new(command: Command) -> Self {
-        Self {
-            command,
-            headers: Headers::new(),
-            body: Bytes::new(),
-        }
+        Self { command, headers: Headers::new(), body: Bytes::new() }
     }
 
     /// The RECEIPT that answers a frame with that `receipt` header (STOMP 1.2, RECEIPT).
@@ -43,9 +39,7 @@ impl Frame {
         if let Some(receipt) = receipt {
             frame = frame.with("receipt-id", receipt);
         }
-        frame
-            .with("content-type", "text/plain")
-            .with_body(detail.into())
+        frame.with("content-type", "text/plain").with_body(detail.into())
     }
 
     /// The frame with one more header at the end.
@@ -70,24 +64,12 @@ impl Frame {
     /// [`Version::V1_0`], which escapes nothing.
     pub fn encode_into(&self, version: Version, out: &mut BytesMut) {
         // Without escapes only the line breaks must be kept from forging a header, which is what 1.0 does.
-        let version = if self.command.is_verbatim() {
-            Version::V1_0
-        } else {
-            version
-        };
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 2)
-            .sum();
+        let version = if self.command.is_verbatim() { Version::V1_0 } else { version };
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         out.reserve(headers + self.body.len() + 48);
         out.put_slice(self.command.as_str().as_bytes());
         out.put_u8(b'\n');
-        for (name, value) in self
-            .headers
-            .iter()
-            .filter(|(name, _)| *name != "content-length")
-        {
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != "content-length") {
             escape_name_into(name, version, out);
             out.put_u8(b':');
             escape_value_into(value, version, out);
@@ -117,13 +99,8 @@ mod tests {
 
     #[test]
     fn a_frame_ends_with_one_nul_and_counts_its_body_in_octets() {
-        let frame = Frame::new(Command::Message)
-            .with("a:b", "c\nd")
-            .with_body("né");
-        assert_eq!(
-            &frame.encode(Version::V1_2)[..],
-            "MESSAGE\na\\cb:c\\nd\ncontent-length:3\n\nné\0".as_bytes()
-        );
+        let frame = Frame::new(Command::Message).with("a:b", "c\nd").with_body("né");
+        assert_eq!(&frame.encode(Version::V1_2)[..], "MESSAGE\na\\cb:c\\nd\ncontent-length:3\n\nné\0".as_bytes());
     }
 
     #[test]
@@ -131,19 +108,13 @@ mod tests {
         let empty = Frame::new(Command::Receipt).with("content-length", "9");
         assert_eq!(&empty.encode(Version::V1_2)[..], b"RECEIPT\n\n\0");
         let full = empty.with_body("abc");
-        assert_eq!(
-            &full.encode(Version::V1_2)[..],
-            b"RECEIPT\ncontent-length:3\n\nabc\0"
-        );
+        assert_eq!(&full.encode(Version::V1_2)[..], b"RECEIPT\ncontent-length:3\n\nabc\0");
     }
 
     #[test]
     fn connected_is_not_escaped_and_still_cannot_forge_a_header() {
         let frame = Frame::new(Command::Connected).with("user-name", "a:b\\c\nforged:1");
-        assert_eq!(
-            &frame.encode(Version::V1_2)[..],
-            b"CONNECTED\nuser-name:a:b\\c\\nforged:1\n\n\0"
-        );
+        assert_eq!(&frame.encode(Version::V1_2)[..], b"CONNECTED\nuser-name:a:b\\c\\nforged:1\n\n\0");
     }
 
     #[test]

@@ -18,9 +18,7 @@ impl Headers {
 
     /// The value of a header. Of repeated headers the first counts (STOMP 1.2, Repeated Header Entries).
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
+        self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     /// Adds a header at the end. If the name is there already, its earlier value still counts.
@@ -61,12 +59,7 @@ impl Headers {
 
 impl<N: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(entries: I) -> Self {
-        Self {
-            entries: entries
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        }
+        Self { entries: entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 }
 
@@ -108,13 +101,8 @@ mod tests {
 
     #[test]
     fn debug_hides_credentials() {
-        let headers: Headers = [("login", "ann"), ("passcode", "secret")]
-            .into_iter()
-            .collect();
+        let headers: Headers = [("login", "ann"), ("passcode", "secret")].into_iter().collect();
         let shown = format!("{headers:?}");
-        assert!(
-            !shown.contains("secret") && !shown.contains("ann"),
-            "{shown}"
-        );
+        assert!(!shown.contains("secret") && !shown.contains("ann"), "{shown}");
     }
 }

@@ -18,10 +18,7 @@ impl HeartBeat {
     /// Reads the header value: two numbers of milliseconds, digits only, each at most `u32::MAX`. `None` if it is anything else.
     pub fn parse(value: &str) -> Option<Self> {
         let (can, wants) = value.split_once(',')?;
-        Some(Self {
-            can: number(can)?,
-            wants: number(wants)?,
-        })
+        Some(Self { can: number(can)?, wants: number(wants)? })
     }
 
     /// What the server answers a client with this header, when it would itself send every `send` and likes to hear
@@ -31,10 +28,7 @@ impl HeartBeat {
     /// protocol would let the server state its abilities and leave both sides to take the greater number; the outcome is
     /// the same, but then the header alone would not say it.)
     pub fn answer(self, send: Duration, receive: Duration) -> Self {
-        Self {
-            can: meet(millis(send), self.wants),
-            wants: meet(millis(receive), self.can),
-        }
+        Self { can: meet(millis(send), self.wants), wants: meet(millis(receive), self.can) }
     }
 
     /// The interval in which its sender writes, if it does.
@@ -64,11 +58,7 @@ fn number(text: &str) -> Option<u32> {
 }
 
 fn meet(ours: u32, theirs: u32) -> u32 {
-    if ours == 0 || theirs == 0 {
-        0
-    } else {
-        ours.max(theirs)
-    }
+    if ours == 0 || theirs == 0 { 0 } else { ours.max(theirs) }
 }
 
 /// A fraction of a millisecond is rounded up, so that it does not turn into "none".
@@ -86,45 +76,20 @@ mod tests {
 
     #[test]
     fn two_numbers_are_a_heart_beat() {
-        assert_eq!(
-            HeartBeat::parse("0,0"),
-            Some(HeartBeat { can: 0, wants: 0 })
-        );
-        assert_eq!(
-            HeartBeat::parse("10000, 4294967295"),
-            Some(HeartBeat {
-                can: 10_000,
-                wants: u32::MAX
-            })
-        );
+        assert_eq!(HeartBeat::parse("0,0"), Some(HeartBeat { can: 0, wants: 0 }));
+        assert_eq!(HeartBeat::parse("10000, 4294967295"), Some(HeartBeat { can: 10_000, wants: u32::MAX }));
     }
 
     #[test]
     fn anything_else_is_not() {
-        for value in [
-            "",
-            ",",
-            "1",
-            "1,",
-            ",1",
-            "a,b",
-            "-1,-1",
-            "+1,1",
-            "1,2,3",
-            "4294967296,0",
-            "1.5,0",
-            "1 0,0",
-        ] {
+        for value in ["", ",", "1", "1,", ",1", "a,b", "-1,-1", "+1,1", "1,2,3", "4294967296,0", "1.5,0", "1 0,0"] {
             assert_eq!(HeartBeat::parse(value), None, "{value}");
         }
     }
 
     #[test]
     fn the_answer_states_what_runs() {
-        let client = HeartBeat {
-            can: 500,
-            wants: 20_000,
-        };
+        let client = HeartBeat { can: 500, wants: 20_000 };
         let answer = client.answer(Duration::from_secs(10), Duration::from_secs(1));
         assert_eq!(answer.to_string(), "20000,1000");
         assert_eq!(answer.can_interval(), Some(Duration::from_secs(20)));
@@ -134,24 +99,9 @@ mod tests {
     #[test]
     fn zero_on_either_side_means_that_nothing_runs() {
         let second = Duration::from_secs(1);
-        assert_eq!(
-            HeartBeat { can: 0, wants: 0 }
-                .answer(second, second)
-                .to_string(),
-            "0,0"
-        );
-        assert_eq!(
-            HeartBeat { can: 5, wants: 5 }
-                .answer(Duration::ZERO, Duration::ZERO)
-                .to_string(),
-            "0,0"
-        );
-        assert_eq!(
-            HeartBeat { can: 5, wants: 0 }
-                .answer(second, second)
-                .to_string(),
-            "0,1000"
-        );
+        assert_eq!(HeartBeat { can: 0, wants: 0 }.answer(second, second).to_string(), "0,0");
+        assert_eq!(HeartBeat { can: 5, wants: 5 }.answer(Duration::ZERO, Duration::ZERO).to_string(), "0,0");
+        assert_eq!(HeartBeat { can: 5, wants: 0 }.answer(second, second).to_string(), "0,1000");
     }
 
     #[test]

@@ -20,10 +20,7 @@ pub use command::Command;
 pub use connection::{Accept, Connection, Settings};
 pub use error::{ProtocolError, Violation};
 pub use escape::{UndefinedEscape, escape_name_into, escape_value_into, unescape};
-pub use event::{
-    Ack, AckMode, Acknowledged, Connect, Event, Passcode, Send, Subscribe, Unsubscribe,
-    UnsubscribeBy,
-};
+pub use event::{Ack, AckMode, Acknowledged, Connect, Event, Passcode, Send, Subscribe, Unsubscribe, UnsubscribeBy};
 pub use frame::Frame;
 pub use headers::Headers;
 pub use parser::{Input, Limits, Parser};

@@ -31,12 +31,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 100 headers, 8 KiB a line, 1 MiB of body, and 64 KiB more for the whole frame.
     fn default() -> Self {
-        Self {
-            headers: 100,
-            header_line: 8 << 10,
-            body: 1 << 20,
-            frame: (1 << 20) + (64 << 10),
-        }
+        Self { headers: 100, header_line: 8 << 10, body: 1 << 20, frame: (1 << 20) + (64 << 10) }
     }
 }
 
@@ -92,9 +87,8 @@ impl Parser {
         if self.input.is_empty() {
             self.input = bytes;
         } else {
-            let mut joined = mem::take(&mut self.input)
-                .try_into_mut()
-                .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            let mut joined =
+                mem::take(&mut self.input).try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
             joined.extend_from_slice(&bytes);
             self.input = joined.freeze();
         }
@@ -102,10 +96,7 @@ impl Parser {
 
     /// The next frame or heart-beat, or `None` if more bytes are needed. After an error the parser is at its end and gives
     /// the same error again.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator ends, and cannot be fed again"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "an iterator ends, and cannot be fed again")]
     pub fn next(&mut self) -> Result<Option<Input>, ProtocolError> {
         let result = self.advance();
         if let Err(error) = &result {
@@ -143,10 +134,7 @@ impl Parser {
                         self.stage = Stage::Command;
                         return Ok(None);
                     };
-                    self.stage = Stage::Headers(Head {
-                        command: command(&line)?,
-                        headers: Headers::new(),
-                    });
+                    self.stage = Stage::Headers(Head { command: command(&line)?, headers: Headers::new() });
                 }
                 Stage::Headers(mut head) => {
                     let line = match self.header(&mut head) {
@@ -185,17 +173,11 @@ impl Parser {
                     }
                     Some(0) => {
                         self.input.advance(1);
-                        return Ok(Some(Input::Frame(Frame {
-                            command: head.command,
-                            headers: head.headers,
-                            body,
-                        })));
+                        return Ok(Some(Input::Frame(Frame { command: head.command, headers: head.headers, body })));
                     }
                     Some(_) => {
                         let detail = format!("no NUL after the {} bytes of the body", body.len());
-                        return Err(
-                            head.blame(ProtocolError::new(Violation::WrongContentLength, detail))
-                        );
+                        return Err(head.blame(ProtocolError::new(Violation::WrongContentLength, detail)));
                     }
                 },
                 Stage::Failed(error) => return Err(error),
@@ -206,11 +188,7 @@ impl Parser {
     /// Skips what may stand between frames: line ends, and the stray NULs of old clients that end a frame with NUL LF
     /// NUL. A CR is skipped by itself, as its LF may come with the next piece. True if there was a line end.
     fn skip_gap(&mut self) -> bool {
-        let gap = self
-            .input
-            .iter()
-            .take_while(|byte| matches!(byte, b'\n' | b'\r' | 0))
-            .count();
+        let gap = self.input.iter().take_while(|byte| matches!(byte, b'\n' | b'\r' | 0)).count();
         let gap = self.input.split_to(gap);
         memchr(b'\n', &gap).is_some()
     }
@@ -223,8 +201,7 @@ impl Parser {
     fn line(&mut self, limit: usize, too_long: Violation) -> Result<Option<Bytes>, ProtocolError> {
         let end = memchr2(b'\n', 0, &self.input);
         let taken = end.unwrap_or(self.input.len());
-        let refusal =
-            || ProtocolError::new(too_long, format!("a line may have {limit} bytes here"));
+        let refusal = || ProtocolError::new(too_long, format!("a line may have {limit} bytes here"));
         // One more than the limit, for that may be the CR of the line end.
         if self.held.len() + taken > limit.saturating_add(1) {
             return Err(refusal());
@@ -237,10 +214,7 @@ impl Parser {
                 return Ok(None);
             }
             Some(0) => {
-                return Err(ProtocolError::new(
-                    Violation::FrameCutShort,
-                    "a NUL stands before the empty line",
-                ));
+                return Err(ProtocolError::new(Violation::FrameCutShort, "a NUL stands before the empty line"));
             }
             Some(_) => {
                 self.charge(1)?;
@@ -278,16 +252,9 @@ impl Parser {
             return Ok(None);
         };
         // CONNECT may be of a 1.0 client, whose values are trimmed.
-        let digits = if head.command.is_verbatim() {
-            value.trim_matches(BLANKS)
-        } else {
-            value
-        };
+        let digits = if head.command.is_verbatim() { value.trim_matches(BLANKS) } else { value };
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ProtocolError::new(
-                Violation::WrongContentLength,
-                "content-length is not a number",
-            ));
+            return Err(ProtocolError::new(Violation::WrongContentLength, "content-length is not a number"));
         }
         // What does not fit into a number is more than any limit.
         let length = digits.parse().unwrap_or(usize::MAX);
@@ -381,9 +348,7 @@ impl Head {
         let line = std::str::from_utf8(line)
             .map_err(|_| ProtocolError::new(Violation::NotUtf8, "a header line is not UTF-8"))?;
         let malformed = |detail| ProtocolError::new(Violation::MalformedHeader, detail);
-        let (name, value) = line
-            .split_once(':')
-            .ok_or_else(|| malformed("a header line has no colon"))?;
+        let (name, value) = line.split_once(':').ok_or_else(|| malformed("a header line has no colon"))?;
         if name.is_empty() {
             return Err(malformed("a header line has no name"));
         }
@@ -399,9 +364,8 @@ impl Head {
             }
             Version::V1_1 | Version::V1_2 => {
                 let plain = |text| {
-                    unescape(text, version).map_err(|error| {
-                        ProtocolError::new(Violation::UndefinedEscape, error.to_string())
-                    })
+                    unescape(text, version)
+                        .map_err(|error| ProtocolError::new(Violation::UndefinedEscape, error.to_string()))
                 };
                 self.headers.push(plain(name)?, plain(value)?);
             }
@@ -443,16 +407,14 @@ mod tests {
         let inside = wire.as_ptr_range();
         let mut parser = Parser::new(Limits::default());
         parser.feed(wire.clone());
-        let Ok(Some(Input::Frame(frame))) = parser.next() else {
-            panic!("no frame")
-        };
+        let Ok(Some(Input::Frame(frame))) = parser.next() else { panic!("no frame") };
         assert_eq!(&frame.body[..], b"hello");
         assert!(inside.contains(&frame.body.as_ptr()));
     }
 
     #[test]
     fn an_idle_parser_holds_no_memory() {
-        let wire = Bytes::from(b"SEND\ndestination:/a\n\nhello\0\n".to_vec());
+        let wire = Bytes::from(b"SEND\ndestination:/a\n\nhello\0".to_vec());
         let mut parser = Parser::new(Limits::default());
         for at in 0..wire.len() {
             parser.feed(Bytes::copy_from_slice(&wire[at..=at]));
@@ -463,10 +425,7 @@ mod tests {
 
         parser.feed(wire.clone());
         while parser.next().unwrap().is_some() {}
-        assert!(
-            wire.is_unique(),
-            "the parser still holds the buffer that it was fed"
-        );
+        assert!(wire.is_unique(), "the parser still holds the buffer that it was fed");
     }
 
     #[test]
@@ -500,23 +459,15 @@ mod tests {
         parser.feed(Bytes::from_static(b"SEND\ndesti"));
         parser.feed(Bytes::from_static(b"nation:/a\n\n"));
         parser.feed(Bytes::from_static(b"\0"));
-        let Ok(Some(Input::Frame(frame))) = parser.next() else {
-            panic!("no frame")
-        };
+        let Ok(Some(Input::Frame(frame))) = parser.next() else { panic!("no frame") };
         assert_eq!(frame.headers.get("destination"), Some("/a"));
     }
 
     #[test]
     fn a_refused_frame_gives_its_receipt_where_it_was_read() {
         let error = parse(Version::V1_2, "SEND\nreceipt:r1\nno colon\n\n\0").unwrap_err();
-        assert_eq!(
-            (error.violation(), error.receipt()),
-            (Violation::MalformedHeader, Some("r1"))
-        );
+        assert_eq!((error.violation(), error.receipt()), (Violation::MalformedHeader, Some("r1")));
         let error = parse(Version::V1_2, "SEND\nreceipt:r2\ncontent-length:x\n\n\0").unwrap_err();
-        assert_eq!(
-            (error.violation(), error.receipt()),
-            (Violation::WrongContentLength, Some("r2"))
-        );
+        assert_eq!((error.violation(), error.receipt()), (Violation::WrongContentLength, Some("r2")));
     }
 }

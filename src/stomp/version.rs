@@ -46,10 +46,7 @@ impl Version {
     pub fn negotiate(accept: Option<&str>) -> Option<Self> {
         match accept {
             None => Some(Self::V1_0),
-            Some(list) => list
-                .split(',')
-                .filter_map(|name| Self::parse(name.trim()))
-                .max(),
+            Some(list) => list.split(',').filter_map(|name| Self::parse(name.trim())).max(),
         }
     }
 }
