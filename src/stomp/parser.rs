@@ -444,10 +444,12 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_parser_stays_failed_and_takes_nothing_more() {
+    fn a_failed_parser_stays_failed_and_keeps_nothing() {
+        let wire = Bytes::from(b"NONSENSE\n\n\0".to_vec());
         let mut parser = Parser::new(Limits::default());
-        parser.feed(Bytes::from_static(b"NONSENSE\n\n\0"));
+        parser.feed(wire.clone());
         let error = parser.next().unwrap_err();
+        assert!(wire.is_unique(), "the parser still holds the buffer that it was fed");
         parser.feed(Bytes::from_static(b"SEND\ndestination:/a\n\n\0"));
         assert_eq!(parser.next(), Err(error));
         assert!(parser.input.is_empty());
