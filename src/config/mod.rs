@@ -87,6 +87,9 @@ pub struct Stomp {
     /// Time from the opening of a session to a complete CONNECT or STOMP frame. Default 10 s: a client connects at once, and
     /// a session that never does only holds memory.
     pub connect_timeout: Duration,
+    /// Time from the first byte of a frame to its last. Default 60 s: a megabyte over a slow mobile line arrives in it, and a
+    /// half frame that nobody finishes only holds memory.
+    pub frame_timeout: Duration,
     /// Headers one frame may carry. Default 100: ordinary frames have fewer than ten; a limit on a line alone would leave
     /// their number open.
     pub max_headers: usize,
@@ -242,6 +245,7 @@ impl Stomp {
             Setting::duration_or_zero("heart_beat_receive", &mut self.heart_beat_receive),
             Setting::small_count("heart_beat_grace", &mut self.heart_beat_grace, 1..=100),
             Setting::duration("connect_timeout", &mut self.connect_timeout),
+            Setting::duration("frame_timeout", &mut self.frame_timeout),
             Setting::count("max_headers", &mut self.max_headers),
             Setting::size("max_header_line", &mut self.max_header_line),
             Setting::size("max_body", &mut self.max_body),
@@ -294,6 +298,7 @@ impl Default for Stomp {
             heart_beat_receive: Duration::from_secs(10),
             heart_beat_grace: 3,
             connect_timeout: Duration::from_secs(10),
+            frame_timeout: Duration::from_secs(60),
             max_headers: 100,
             max_header_line: 8 * units::KIB,
             max_body: units::MIB,

@@ -34,6 +34,8 @@ pub(super) struct Stomp {
     text_only: bool,
     parser: Parser,
     connection: Connection,
+    /// Since when a frame has been under way that is not finished.
+    frame_began: Option<Instant>,
     subscriptions: HashMap<Key, Subscribed>,
 }
 
@@ -69,6 +71,7 @@ impl Stomp {
             text_only,
             parser: Parser::new(limits),
             connection: Connection::new(timing, now),
+            frame_began: None,
             subscriptions: HashMap::new(),
         }
     }
@@ -77,13 +80,14 @@ impl Stomp {
         self.connection.handle_bytes(now);
         self.parser.feed(bytes);
         while let Some(input) = self.parser.next()? {
-            match input {
-                Input::HeartBeat => {}
-                Input::Frame(frame) => {
-                    let event = self.connection.handle_frame(frame, now)?;
-                    self.handle(session, event, now)?;
-                }
+            if let Input::Frame(frame) = input {
+                self.frame_began = None;
+                let event = self.connection.handle_frame(frame, now)?;
+                self.handle(session, event, now)?;
             }
+        }
+        if self.parser.unfinished() {
+            self.frame_began.get_or_insert(now);
         }
         Ok(())
     }
@@ -198,6 +202,11 @@ impl Stomp {
         session.send(Message::from_utf8(frame.encode(self.version())));
     }
 
+    /// When the frame under way must be finished.
+    fn frame_deadline(&self) -> Option<Instant> {
+        self.frame_began?.checked_add(self.settings.frame_timeout)
+    }
+
     /// The version that was agreed on; before that, the one that needs no agreement.
     fn version(&self) -> Version {
         self.connection.version().unwrap_or(Version::V1_0)
@@ -226,11 +235,18 @@ impl Protocol for Stomp {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.connection.poll_timeout()
+        [self.connection.poll_timeout(), self.frame_deadline()].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), CloseReason> {
-        self.connection.handle_timeout(now).map_err(|error| self.stop(session, error.into()))
+        let unfinished = self.frame_deadline().is_some_and(|deadline| now >= deadline);
+        let checked = if unfinished {
+            let detail = format!("frame_timeout is {} ms", self.settings.frame_timeout.as_millis());
+            Err(ProtocolError::new(Violation::FrameTimeout, detail))
+        } else {
+            self.connection.handle_timeout(now)
+        };
+        checked.map_err(|error| self.stop(session, error.into()))
     }
 
     fn closing(&mut self, session: &Arc<Session>, reason: &CloseReason) {
@@ -290,6 +306,7 @@ fn count_limit(violation: Violation) {
         Violation::HeaderLineTooLong => metrics::limit_reached("max_header_line"),
         Violation::BodyTooLarge => metrics::limit_reached("max_body"),
         Violation::FrameTooLarge => metrics::limit_reached("max_frame"),
+        Violation::FrameTimeout => metrics::limit_reached("frame_timeout"),
         Violation::ConnectTimeout => metrics::limit_reached("connect_timeout"),
         Violation::HeartBeatMissing => metrics::limit_reached("heart_beat_grace"),
         _ => {}

@@ -64,6 +64,9 @@ pub enum Violation {
     /// No CONNECT came in time.
     #[error("no CONNECT in time")]
     ConnectTimeout,
+    /// A frame was begun and not finished in time. Found by the owner of the parser.
+    #[error("frame not finished in time")]
+    FrameTimeout,
     /// The peer promised heart-beats and fell silent.
     #[error("heart-beat missing")]
     HeartBeatMissing,
