@@ -12,7 +12,27 @@ use super::{Body, reply};
 use crate::config::{self, AllowedOrigins};
 use crate::sockjs::{self, headers, pages};
 
-const LANDING_PAGE: &str = include_str!("landing.html");
+/// One document in one answer, put together from readable files; the scripts share one scope in this order.
+const LANDING_PAGE: &str = concat!(
+    include_str!("landing/head.html"),
+    "<style>\n",
+    include_str!("landing/style.css"),
+    "</style>\n",
+    include_str!("landing/body.html"),
+    "<script type=\"module\">\n",
+    include_str!("landing/sockjs.js"),
+    "\n",
+    include_str!("landing/stomp.js"),
+    "\n",
+    include_str!("landing/gateway.js"),
+    "\n",
+    include_str!("landing/row.js"),
+    "\n",
+    include_str!("landing/chat.js"),
+    "\n",
+    include_str!("landing/page.js"),
+    "</script>\n",
+);
 
 /// The page at `/`: shows every transport of this browser at work.
 pub(super) fn landing() -> Response<Body> {
