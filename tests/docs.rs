@@ -1,0 +1,91 @@
+//! The documents name files and tests; here they are looked up, so that a page cannot outlive what it speaks of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The words of a page that stand in backquotes.
+fn quoted(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The sources of a test target: one file, or all files of its folder.
+fn target(name: &str) -> Option<String> {
+    let file = root().join(format!("tests/{name}.rs"));
+    if file.exists() {
+        return fs::read_to_string(file).ok();
+    }
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(root().join("tests").join(name)).ok()?.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    Some(files.iter().map(|file| fs::read_to_string(file).unwrap()).collect())
+}
+
+#[test]
+fn the_tests_that_the_protocol_page_names_exist() {
+    let mut named = 0;
+    for word in quoted("docs/protocol.md") {
+        let Some((file, test)) = word.split_once("::") else { continue };
+        if file == "file" {
+            continue;
+        }
+        let sources = target(file).unwrap_or_else(|| panic!("no test target {file}"));
+        let defined = sources.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found == test);
+        assert!(defined, "docs/protocol.md names {word}, which is not there");
+        named += 1;
+    }
+    assert!(named > 80, "{named} tests found; has the page another form now?");
+}
+
+#[test]
+fn the_files_that_the_pages_name_exist() {
+    for page in
+        ["docs/protocol.md", "docs/message-path.md", "docs/architecture.md", "docs/contributing.md", "README.md"]
+    {
+        for word in quoted(page) {
+            let path = word.strip_prefix("./").unwrap_or(&word);
+            let is_file = ["src/", "tests/", "docs/", "benches/", "examples/", "fixtures/"]
+                .iter()
+                .any(|top| path.starts_with(top));
+            if is_file && !path.contains("NNN") {
+                assert!(root().join(path).exists(), "{page} names {path}, which is not there");
+            }
+        }
+    }
+}
+
+/// The tree of docs/architecture.md has every source file and no other.
+#[test]
+fn the_tree_in_the_architecture_page_is_the_tree() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let tree = page.split("```").nth(3).expect("the second block is the tree");
+    let words: Vec<&str> = tree.split([' ', ',', '\n', '\t']).collect();
+    let mut folders = vec![root().join("src")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                assert!(words.contains(&format!("{name}/").as_str()), "the tree lacks {name}/");
+                if name != "landing" {
+                    folders.push(path);
+                }
+            } else if name != "mod.rs" {
+                assert!(words.contains(&name.as_str()), "the tree lacks {}", path.display());
+                files += 1;
+            }
+        }
+    }
+    assert!(files > 50, "{files}");
+    for word in words.iter().filter(|word| word.ends_with(".rs")) {
+        let found = ["", "sockjs", "stomp", "session", "broker", "gateway", "http", "config"]
+            .iter()
+            .any(|folder| root().join("src").join(folder).join(word).exists());
+        assert!(found, "the tree names {word}, which is not there");
+    }
+}
