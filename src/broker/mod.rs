@@ -81,11 +81,7 @@ impl Broker {
     ///
     /// # Errors
     /// A destination of no known kind or a malformed pattern; too many destinations or patterns.
-    pub fn subscribe(
-        &self,
-        destination: &str,
-        subscription: &Arc<Subscription>,
-    ) -> Result<(), BrokerError> {
+    pub fn subscribe(&self, destination: &str, subscription: &Arc<Subscription>) -> Result<(), BrokerError> {
         match self.parse(destination)? {
             Destination::Topic(name) => self.topics.subscribe(name, subscription),
             Destination::Pattern(pattern) => self.topics.subscribe_pattern(&pattern, subscription),
@@ -95,6 +91,12 @@ impl Broker {
     /// Takes a subscription back. Deliveries of it that still wait in the outbox are not sent any more.
     pub fn unsubscribe(&self, destination: &str, subscription: &Arc<Subscription>) {
         subscription.deactivate();
+        self.leave(destination, subscription);
+    }
+
+    /// Takes a subscription out because its session has ended. Nothing more is delivered to it, and what waits in the outbox
+    /// is still sent before the close.
+    pub fn leave(&self, destination: &str, subscription: &Arc<Subscription>) {
         match Destination::parse(destination) {
             Ok(Destination::Topic(name)) => self.topics.unsubscribe(name, subscription),
             Ok(Destination::Pattern(pattern)) => self.topics.unsubscribe_pattern(&pattern, subscription),

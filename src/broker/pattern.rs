@@ -125,12 +125,18 @@ impl<V> Trie<V> {
 
     /// The values of all patterns that match.
     pub fn matching(&self, destination: &str) -> Vec<&V> {
+        self.walk(destination, &mut 0)
+    }
+
+    /// As [`matching`](Self::matching); counts the places looked at.
+    fn walk(&self, destination: &str, looks: &mut usize) -> Vec<&V> {
         let mut reached = vec![ROOT];
         self.follow_any(&mut reached);
         let mut next = Vec::new();
         for (separator, word) in words(destination) {
             // Boxed once a word and not once a node; most tries need it for a few nodes at most.
             let key = (separator, Box::from(word));
+            *looks += reached.len();
             for &at in &reached {
                 let Some(node) = self.node(at) else { continue };
                 next.extend(node.literals.get(&key));
@@ -246,4 +252,101 @@ fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
         };
         Some((own, word))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl<V> Trie<V> {
+        /// The nodes in use, the root among them.
+        fn live(&self) -> usize {
+            self.nodes.len() - self.free.len()
+        }
+    }
+
+    fn trie(patterns: &[String]) -> Trie<usize> {
+        let mut trie = Trie::default();
+        for (number, pattern) in patterns.iter().enumerate() {
+            trie.insert(&Pattern::new(pattern), number);
+        }
+        trie
+    }
+
+    /// At each word no place is looked at twice, whatever ways lead there.
+    #[test]
+    fn a_walk_costs_at_most_one_look_at_each_node_for_each_word() {
+        for piece in ["#.a.", "**.", "*.", "#.*.", "*.#.a.", "#.#.#."] {
+            let trie = trie(&[format!("/topic/{}b", piece.repeat(50))]);
+            for words in [100, 200, 400] {
+                let destination = format!("/topic/{}", "a.".repeat(words));
+                let mut looks = 0;
+                trie.walk(&destination, &mut looks);
+                // The words of the destination: two before the repeated ones and an empty one behind them.
+                assert!(looks <= (words + 3) * trie.live(), "{piece}: {looks} looks");
+            }
+        }
+    }
+
+    #[test]
+    fn twice_the_destination_costs_twice_the_looks() {
+        let trie = trie(&[format!("/topic/{}b", "#.a.".repeat(20))]);
+        let cost = |words: usize| {
+            let mut looks = 0;
+            trie.walk(&format!("/topic/{}", "a.".repeat(words)), &mut looks);
+            looks
+        };
+        // Once all places are reached each further word costs the same.
+        assert_eq!(cost(800) - cost(400), 2 * (cost(400) - cost(200)));
+    }
+
+    #[test]
+    fn patterns_that_do_not_fit_are_left_at_their_first_other_word() {
+        let patterns: Vec<_> = (0..1000).map(|number| format!("/topic/{number}.a.b.c.*")).collect();
+        let trie = trie(&patterns);
+        let mut looks = 0;
+        assert_eq!(trie.walk("/topic/7.a.b.c.d", &mut looks), [&7]);
+        assert!(looks <= 8, "{looks}");
+    }
+
+    #[test]
+    fn a_pattern_that_goes_takes_its_nodes_with_it() {
+        let patterns: Vec<_> = (0..100)
+            .flat_map(|number| {
+                [format!("/topic/{number}.*"), format!("/topic/*.{number}"), format!("/topic/#.{number}.**")]
+            })
+            .collect();
+        let mut trie = trie(&patterns);
+        let full = trie.live();
+        for round in 0..3 {
+            for (number, pattern) in patterns.iter().enumerate() {
+                assert_eq!(trie.remove(&Pattern::new(pattern)), Some(number));
+                assert_eq!(trie.remove(&Pattern::new(pattern)), None);
+            }
+            assert_eq!((trie.live(), trie.len()), (1, 0), "round {round}");
+            assert!(trie.matching("/topic/1.1").is_empty());
+            for (number, pattern) in patterns.iter().enumerate() {
+                trie.insert(&Pattern::new(pattern), number);
+            }
+            assert_eq!((trie.live(), trie.nodes.len()), (full, full), "freed nodes are used again");
+        }
+    }
+
+    #[test]
+    fn a_pattern_inside_another_goes_and_leaves_the_other() {
+        let mut trie = trie(&["/topic/#".to_owned(), "/topic/#.a".to_owned()]);
+        assert_eq!(trie.remove(&Pattern::new("/topic/#")), Some(0));
+        assert_eq!(trie.matching("/topic/x.a"), [&1]);
+        trie.insert(&Pattern::new("/topic/#"), 2);
+        assert_eq!(trie.remove(&Pattern::new("/topic/#.a")), Some(1));
+        assert_eq!(trie.matching("/topic/x.a"), [&2]);
+        assert_eq!(trie.remove(&Pattern::new("/topic/none")), None);
+    }
+
+    #[test]
+    fn a_pattern_is_found_by_its_own_text_and_not_by_what_it_matches() {
+        let trie = trie(&["/topic/*".to_owned()]);
+        assert!(trie.find(&Pattern::new("/topic/*")).is_some());
+        assert!(trie.find(&Pattern::new("/topic/a")).is_none());
+    }
 }

@@ -34,8 +34,9 @@ pub(super) struct Topics {
 #[derive(Default)]
 struct Map {
     by_name: HashMap<Box<str>, Arc<Topic>>,
-    /// Whether a sweep could find topics without subscribers of their own: those that publishing made for patterns.
-    sweepable: bool,
+    /// The topics that publishing made for patterns since the last sweep. Some may have gone since, or have found
+    /// subscribers of their own.
+    made: Vec<Box<str>>,
 }
 
 struct Topic {
@@ -148,9 +149,16 @@ impl Topics {
             subscribers.remove(subscription);
             subscribers.is_empty()
         };
-        if unused {
-            patterns.remove(pattern);
-            self.edition.fetch_add(1, Ordering::Release);
+        if !unused {
+            return;
+        }
+        patterns.remove(pattern);
+        self.edition.fetch_add(1, Ordering::Release);
+        let last = patterns.len() == 0;
+        drop(patterns);
+        if last {
+            // Without patterns nobody listens to the topics that were made for them.
+            self.topics.write().sweep();
         }
     }
 
@@ -167,7 +175,7 @@ impl Topics {
         if let Some(topic) = map.by_name.get(name) {
             return Ok(Arc::clone(topic));
         }
-        if map.by_name.len() >= self.max_topics && map.sweepable {
+        if map.by_name.len() >= self.max_topics || map.made.len() >= self.max_topics {
             map.sweep();
         }
         if map.by_name.len() >= self.max_topics {
@@ -176,7 +184,9 @@ impl Topics {
         }
         let topic = Arc::new(Topic { state: Mutex::default() });
         map.by_name.insert(name.into(), Arc::clone(&topic));
-        map.sweepable |= maker == Maker::Publisher;
+        if maker == Maker::Publisher {
+            map.made.push(name.into());
+        }
         meters::destinations(map.by_name.len());
         Ok(topic)
     }
@@ -208,12 +218,12 @@ impl Map {
         }
     }
 
-    /// Takes out what only patterns listen to; such a topic can be made again. A sweep costs a pass over all topics, and
-    /// there is no second one until publishing has made another topic: no flood of names can make us sweep in vain.
+    /// Takes out what only patterns listen to; such a topic can be made again. A sweep looks at each topic that publishing
+    /// made, once: whatever flood of names comes, it costs no more than making them did.
     fn sweep(&mut self) {
-        self.by_name.retain(|_, topic| !topic.retire());
-        self.sweepable = false;
-        meters::destinations(self.by_name.len());
+        for name in std::mem::take(&mut self.made) {
+            self.remove_unused(&name);
+        }
     }
 }
 
@@ -226,5 +236,70 @@ impl Topic {
         }
         state.dead = true;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::config::Endpoint;
+    use crate::session::{Carrier, CloseReason, Deadlines, Message, Protocol, Session};
+    use crate::stomp::{Headers, Version};
+
+    struct Mute;
+
+    impl Protocol for Mute {
+        fn receive(&mut self, _: &Arc<Session>, _: Message, _: Instant) -> Result<(), CloseReason> {
+            Ok(())
+        }
+    }
+
+    fn subscription() -> Arc<Subscription> {
+        let now = Instant::now();
+        let (endpoint, deadlines) = (Arc::new(Endpoint::default()), Arc::new(Deadlines::new(now)));
+        let session = Session::new("", Carrier::Http, endpoint, deadlines, Box::new(Mute), now);
+        Subscription::new(session, Version::V1_2, Some("1"))
+    }
+
+    fn publish(topics: &Topics, name: &str) -> usize {
+        topics.publish(&Arc::new(Publication::new(1, name, Headers::new(), Bytes::new()))).unwrap()
+    }
+
+    /// A list that only ever grew would be a leak; one that forgot a name would leave its topic for ever.
+    #[test]
+    fn the_list_of_made_topics_is_bounded_and_complete() {
+        let topics = Topics::new(10, 10);
+        topics.subscribe_pattern(&Pattern::new("/topic/#"), &subscription()).unwrap();
+        let guest = subscription();
+        for _ in 0..1000 {
+            assert_eq!(publish(&topics, "/topic/a"), 1);
+            topics.subscribe("/topic/a", &guest).unwrap();
+            topics.unsubscribe("/topic/a", &guest);
+            assert!(topics.topics.read().made.len() <= 10);
+        }
+        for number in 0..1000 {
+            assert_eq!(publish(&topics, &format!("/topic/{number}")), 1);
+            let map = topics.topics.read();
+            assert!(map.by_name.len() <= 10 && map.by_name.keys().all(|name| map.made.contains(name)));
+        }
+    }
+
+    #[test]
+    fn a_sweep_looks_at_what_publishing_made_and_not_at_the_rest() {
+        let topics = Topics::new(100, 10);
+        topics.subscribe_pattern(&Pattern::new("/topic/#"), &subscription()).unwrap();
+        let subscriptions: Vec<_> = (0..99).map(|_| subscription()).collect();
+        for (number, subscription) in subscriptions.iter().enumerate() {
+            topics.subscribe(&format!("/topic/taken-{number}"), subscription).unwrap();
+        }
+        for number in 0..1000 {
+            assert_eq!(publish(&topics, &format!("/topic/{number}")), 1);
+            assert_eq!(topics.topics.read().made.len(), 1, "the next sweep looks at one topic");
+        }
+        assert_eq!(topics.len().0, 100);
     }
 }

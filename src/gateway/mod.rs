@@ -105,13 +105,13 @@ impl Gateway {
             Opened::New(session) => (session, true),
             Opened::Tombstone => return Ok(Receiving::Closing(CloseReason::Interrupted)),
         };
-        Ok(match session.attach(now) {
-            Attach::Attached(receiver) => {
-                if new {
-                    session.opened(now);
-                }
-                Receiving::Attached(session, receiver)
-            }
+        let attach = session.attach(now);
+        if new {
+            // Even if another request found the session first and attached to it.
+            session.opened(now);
+        }
+        Ok(match attach {
+            Attach::Attached(receiver) => Receiving::Attached(session, receiver),
             Attach::Busy => Receiving::Busy,
             Attach::Closing(reason) => Receiving::Closing(reason),
         })
@@ -161,7 +161,7 @@ impl Gateway {
 
     /// The socket of a session is gone.
     pub fn socket_closed(&self, endpoint: &Endpoint, session: &Arc<Session>, reason: CloseReason, now: Instant) {
-        session.close(reason, now);
+        session.abandon(reason, now);
         endpoint.registry.remove(session, now);
     }
 

@@ -256,7 +256,7 @@ impl Protocol for Stomp {
 
     fn closed(&mut self, _: &Arc<Session>, _: &CloseReason) {
         for (_, Subscribed { destination, subscription }) in self.subscriptions.drain() {
-            self.broker.unsubscribe(&destination, &subscription);
+            self.broker.leave(&destination, &subscription);
         }
     }
 }

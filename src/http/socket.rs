@@ -282,7 +282,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
 
 /// Sends the close frame, or the answer to the peer's, and waits for the end of the stream.
 async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>, close: Option<CloseFrame>) {
-    if stream.close(close).await.is_ok() {
+    let sent = match close {
+        Some(close) => stream.close(Some(close)).await,
+        // The library has queued its answer, and refuses any other.
+        None => stream.flush().await,
+    };
+    if sent.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}
     }
 }

@@ -99,7 +99,7 @@ impl Deadlines {
         wheel.driver = Some(cx.waker().clone());
         let next = wheel.next_tick();
         wheel.announced = next.unwrap_or(UNARMED);
-        next.map(|tick| self.origin + TICK * u32::try_from(tick).unwrap_or(u32::MAX))
+        next.map(|tick| self.origin + Duration::from_millis(tick.saturating_mul(TICK.as_millis() as u64)))
     }
 
     /// Takes out the sessions whose deadline has come.

@@ -73,6 +73,7 @@ pub(super) struct Outbox {
     pub ping: bool,
     /// The STOMP heart-beat that CONNECTED promised, zero for none.
     pub stomp_interval: Duration,
+    /// When something was taken last, or when the session began to close.
     pub last_sent: Instant,
     pub waker: Option<Waker>,
 }

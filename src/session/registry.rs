@@ -121,12 +121,13 @@ impl Registry {
                     let until = now + self.tombstone_ttl;
                     inner.tombstones.insert(session.id().into(), until);
                     inner.oldest.push_back((session.id().into(), until));
-                    while inner.oldest.len() > self.max_tombstones {
-                        inner.bury_oldest();
-                    }
                 }
             }
             inner.bury_expired(now);
+            while inner.oldest.len() > self.max_tombstones {
+                metrics::limit_reached("tombstones");
+                inner.bury_oldest();
+            }
         }
         // The session's own drop takes other locks; not under this one.
         drop(removed);

@@ -245,14 +245,15 @@ impl Session {
     ///
     /// An item that does not fit ends the session: silence in the middle of an ordered stream would be a lie.
     pub fn push(self: &Arc<Self>, item: Item) -> Queued {
-        let (queued, waker) = {
+        let (queued, items, waker) = {
             let mut outbox = self.outbox.lock();
             let queued = outbox.push(item, self.endpoint.outbox_bytes, self.endpoint.outbox_messages);
             let waker = if queued == Queued::Closed { None } else { outbox.waker.take() };
-            (queued, waker)
+            (queued, outbox.queue.len(), waker)
         };
         if queued == Queued::Overflow {
-            self.report_overflow();
+            let full = items >= self.endpoint.outbox_messages;
+            self.report_overflow(if full { "outbox_messages" } else { "outbox_bytes" });
         }
         if let Some(waker) = waker {
             waker.wake();
@@ -302,20 +303,25 @@ impl Session {
         self.end(&mut inbound, reason, now);
     }
 
+    /// Ends the session if it has not ended yet, and drops what still waits: the connection is gone, nobody will read it.
+    ///
+    /// A delivery that waits holds its subscription and so its session; undrained, it would hold it for ever.
+    pub fn abandon(self: &Arc<Self>, reason: CloseReason, now: Instant) {
+        self.close(reason, now);
+        self.outbox.lock().clear();
+    }
+
     /// A deadline has come: lets heartbeats, pings, protocol time-outs and the disconnect delay do what is due, and arms
     /// the next deadline.
     pub fn handle_timeout(self: &Arc<Self>, now: Instant) -> Timeout {
+        self.finish_overflow(now);
         if self.expire(now) {
             return Timeout::Over;
         }
         let mut wakers = [None, None];
         {
             let mut inbound = self.inbound.lock();
-            let closing = self.outbox.lock().closing.clone();
-            if let Some(reason) = closing {
-                // An outbox that overflowed could not tell the protocol itself: locks go the other way.
-                self.end(&mut inbound, *reason, now);
-            } else {
+            if self.is_open() {
                 if let Some(protocol) = &mut inbound.protocol
                     && let Err(reason) = protocol.handle_timeout(self, now)
                 {
@@ -371,6 +377,8 @@ impl Session {
         }
         if let Some(mut protocol) = inbound.protocol.take() {
             protocol.closed(self, &reason);
+            // From here the receiver's patience is counted.
+            self.outbox.lock().last_sent = now;
         }
         if let Some(waker) = waker {
             waker.wake();
@@ -379,15 +387,24 @@ impl Session {
         self.arm(deadline);
     }
 
+    /// An outbox that overflowed could not tell the protocol itself: locks go the other way.
+    fn finish_overflow(self: &Arc<Self>, now: Instant) {
+        let mut inbound = self.inbound.lock();
+        let closing = self.outbox.lock().closing.clone();
+        if let Some(reason) = closing {
+            self.end(&mut inbound, *reason, now);
+        }
+    }
+
     /// Ends the session if nobody has come for it in time. Looking and closing are one step, so a receiver that attaches
     /// at the last moment either keeps the session or is told that it is over.
     fn expire(self: &Arc<Self>, now: Instant) -> bool {
         let first = {
             let mut outbox = self.outbox.lock();
-            match outbox.receiver {
-                Receiver::Detached(since) if now >= since + self.endpoint.disconnect_delay => {}
-                _ => return false,
+            if self.patience(&outbox).is_none_or(|end| now < end) {
+                return false;
             }
+            outbox.receiver = Receiver::Detached(now);
             outbox.clear();
             outbox.close(CloseReason::Expired)
         };
@@ -445,17 +462,27 @@ impl Session {
         }
     }
 
-    fn outbox_deadline(&self, outbox: &Outbox, now: Instant) -> Option<Instant> {
+    /// When the session is over for want of a reader: the disconnect delay after the last one left, or, if it is closing,
+    /// a heartbeat interval in which the attached one took nothing. A socket looks after its own reader.
+    fn patience(&self, outbox: &Outbox) -> Option<Instant> {
         match outbox.receiver {
             Receiver::Detached(since) => Some(since + self.endpoint.disconnect_delay),
-            Receiver::Attached(_) if outbox.closing.is_some() => None,
-            Receiver::Attached(_) => {
-                let (interval, _) = self.beat_interval(outbox)?;
-                // A beat that nobody drains is not followed by a second one: look again an interval later.
-                let from = if outbox.beat.is_some() { now } else { outbox.last_sent };
-                Some(from + interval)
+            Receiver::Attached(_) if outbox.closing.is_some() && self.carrier == Carrier::Http => {
+                Some(outbox.last_sent + self.endpoint.heartbeat)
             }
+            Receiver::Attached(_) => None,
         }
+    }
+
+    fn outbox_deadline(&self, outbox: &Outbox, now: Instant) -> Option<Instant> {
+        let patience = self.patience(outbox);
+        if patience.is_some() || outbox.closing.is_some() {
+            return patience;
+        }
+        let (interval, _) = self.beat_interval(outbox)?;
+        // A beat that nobody drains is not followed by a second one: look again an interval later.
+        let from = if outbox.beat.is_some() { now } else { outbox.last_sent };
+        Some(from + interval)
     }
 
     fn inbound_deadline(&self, inbound: &Inbound) -> Option<Instant> {
@@ -474,8 +501,8 @@ impl Session {
         }
     }
 
-    fn report_overflow(self: &Arc<Self>) {
-        metrics::limit_reached("outbox");
+    fn report_overflow(self: &Arc<Self>, limit: &'static str) {
+        metrics::limit_reached(limit);
         self.report_closed(&CloseReason::SlowConsumer);
         self.deadlines.arm_now(self);
     }

@@ -1,0 +1,532 @@
+//! Every limit of the configuration: what is allowed is served, what is beyond gets the documented refusal, and the refusal
+//! counts under the limit's key. The table at the end holds every key of the configuration, so none can be forgotten.
+
+mod bed;
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use bed::meters::record;
+use bed::stomp::{Client as StompClient, subscribe};
+use bed::{Bed, TICK, seconds};
+use bytes::Bytes;
+use support::metrics::Meter;
+use support::{Client, Frame, Gateway, Request, Transport, WebSocket, within};
+use tokio::time::Instant;
+use towpath::config::{Config, Endpoint, Place, Service};
+use towpath::session::{Carrier, CloseReason, Departure, Flow};
+use towpath::stomp::{Headers, Version};
+
+// ---- sessions and what they hold ----
+
+#[test]
+fn max_sessions() {
+    let ((), meters) = record(|| {
+        let bed = Bed::with(Service::Echo, |endpoint| endpoint.max_sessions = 3);
+        let (a, _b, _socket) = (bed.stream("a"), bed.stream("b"), bed.socket());
+        for _ in 0..2 {
+            let full = bed.gateway.attach(bed.endpoint(), "c", "test", bed.now).expect_err("full");
+            assert_eq!(full.limit, 3);
+            assert!(full.to_string().contains("max_sessions"), "{full}");
+            assert!(bed.gateway.open_socket(bed.endpoint(), Carrier::Websocket, "test", bed.now).is_err());
+        }
+        assert_eq!(bed.send("a", &["x"]), Some(Flow::Continue), "those that are there are served");
+        bed.depart(&a, Departure::Interrupted);
+        bed.stream("c");
+    });
+    assert_eq!(meters.limit("max_sessions"), 4);
+    assert_eq!(meters.count("towpath_sessions_opened_total", None), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_sessions_is_503_on_every_transport() {
+    let config = echo(|endpoint| endpoint.max_sessions = 1);
+    let gateway = Gateway::in_memory(config).await;
+    let mut first = Client::open(&gateway, Transport::XhrStreaming, "/echo", "first").await;
+    assert_eq!(first.next().await, Frame::Open);
+    for transport in Transport::ALL {
+        let answer = gateway.request(transport.request("/echo", "second")).await;
+        assert_eq!(answer.status, 503, "{transport:?}");
+        assert!(answer.text().contains("max_sessions"), "{}", answer.text());
+    }
+    first.send(&["x"]).await;
+    assert_eq!(first.next().await, Frame::Messages(vec!["x".to_owned()]));
+}
+
+#[test]
+fn tombstones() {
+    let ((), meters) = record(|| {
+        let bed = Bed::with(Service::Echo, |endpoint| endpoint.tombstones = 2);
+        for id in ["1", "2", "3", "4", "5"] {
+            let stream = bed.stream(id);
+            bed.send(id, &["x"]);
+            bed.depart(&stream, Departure::Interrupted);
+        }
+        assert_eq!(bed.population(), (0, 2));
+    });
+    assert_eq!(meters.limit("tombstones"), 3);
+}
+
+#[test]
+fn a_tombstone_whose_time_is_over_counts_as_no_limit() {
+    let ((), meters) = record(|| {
+        let mut bed = Bed::with(Service::Echo, |endpoint| endpoint.tombstones = 1);
+        for id in ["1", "2", "3"] {
+            let stream = bed.stream(id);
+            bed.send(id, &["x"]);
+            bed.depart(&stream, Departure::Interrupted);
+            bed.idle(seconds(300));
+        }
+    });
+    assert_eq!(meters.limit("tombstones"), 0);
+}
+
+#[test]
+fn outbox_bytes() {
+    let ((), meters) = record(|| {
+        let bed = Bed::with(Service::Echo, |endpoint| endpoint.outbox_bytes = 10);
+        let (stream, other) = (bed.stream("a"), bed.stream("b"));
+        bed.send("a", &["12345", "67890", "x", "y"]);
+        assert!(!stream.session.is_open());
+        assert!(other.session.is_open());
+    });
+    assert_eq!((meters.limit("outbox_bytes"), meters.limit("outbox_messages")), (1, 0));
+    assert_eq!(meters.count("towpath_sessions_closed_total", Some(("reason", "slow-consumer"))), 1);
+}
+
+#[test]
+fn outbox_messages() {
+    let ((), meters) = record(|| {
+        let bed = Bed::with(Service::Echo, |endpoint| endpoint.outbox_messages = 2);
+        let (stream, other) = (bed.stream("a"), bed.stream("b"));
+        bed.send("a", &["1", "2", "3", "4"]);
+        assert!(!stream.session.is_open());
+        assert!(other.session.is_open());
+    });
+    assert_eq!((meters.limit("outbox_messages"), meters.limit("outbox_bytes")), (1, 0));
+    assert_eq!(meters.count("towpath_sessions_closed_total", Some(("reason", "slow-consumer"))), 1);
+}
+
+/// However a session ends it is counted once, so the gauge comes back to zero.
+#[test]
+fn opened_and_closed_sessions_are_counted_once_each() {
+    let ((), meters) = record(|| {
+        let mut bed = Bed::with(Service::Echo, |endpoint| endpoint.outbox_messages = 2);
+        let (stream, socket, full) = (bed.stream("a"), bed.socket(), bed.stream("b"));
+        bed.poll("expires");
+        bed.depart(&stream, Departure::Interrupted);
+        bed.send("b", &["1", "2", "3"]);
+        bed.idle(seconds(5) + TICK);
+        bed.gateway.close_all(&CloseReason::Shutdown, bed.now);
+        bed.hang_up(&socket, CloseReason::Peer);
+        bed.depart(&full, Departure::Done);
+        bed.idle(seconds(60));
+        assert_eq!(bed.population().0, 0);
+    });
+    assert_eq!(meters.count("towpath_sessions_opened_total", None), 4);
+    for reason in ["interrupted", "shutdown", "slow-consumer", "expired"] {
+        assert_eq!(meters.count("towpath_sessions_closed_total", Some(("reason", reason))), 1, "{reason}");
+    }
+    assert_eq!(meters.count("towpath_sessions_closed_total", None), 4);
+    assert_eq!(meters.gauge("towpath_sessions"), 0.0);
+}
+
+// ---- the broker ----
+
+#[test]
+fn max_destinations_and_max_patterns() {
+    let ((), meters) = record(|| {
+        let mut config = bed::config(Service::Stomp, |_| {});
+        config.broker.max_destinations = 1;
+        config.broker.max_patterns = 1;
+        let bed = Bed::new(&config);
+        let mut clients: Vec<_> =
+            (0..4).map(|_| StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2)).collect();
+        let flows = ["/topic/a", "/topic/b", "/topic/*", "/topic/#"];
+        let flows = flows.iter().zip(&clients).map(|(name, client)| client.send(&bed, &subscribe("1", name)));
+        assert_eq!(flows.collect::<Vec<_>>(), [Flow::Continue, Flow::Closed, Flow::Continue, Flow::Closed]);
+        for (refused, key) in [(1, "max_destinations"), (3, "max_patterns")] {
+            let error = clients[refused].frames_to_the_end(&bed).remove(0);
+            assert_eq!(error.headers.get("message"), Some("broker is full"));
+            assert!(String::from_utf8_lossy(&error.body).contains(key), "{error:?}");
+        }
+    });
+    assert_eq!((meters.limit("max_destinations"), meters.limit("max_patterns")), (1, 1));
+    assert_eq!(meters.gauge("towpath_destinations"), 1.0);
+}
+
+#[test]
+fn publications_and_deliveries_are_counted() {
+    let ((), meters) = record(|| {
+        let bed = Bed::of(Service::Stomp);
+        let client = StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2);
+        for (id, name) in [("1", "/topic/a"), ("2", "/topic/*")] {
+            client.subscribe(&bed, id, name);
+        }
+        for name in ["/topic/a", "/topic/b", "/topic/c.d"] {
+            bed.gateway.broker().publish(name, Headers::new(), Bytes::new()).unwrap();
+        }
+    });
+    assert_eq!(meters.count("towpath_publications_total", None), 3);
+    assert_eq!(meters.count("towpath_deliveries_total", None), 3);
+    assert_eq!(meters.count("towpath_messages_received_total", None), 3, "CONNECT and two SUBSCRIBEs");
+}
+
+#[test]
+fn max_name() {
+    let ((), meters) = record(|| {
+        let mut config = bed::config(Service::Stomp, |_| {});
+        config.broker.max_name = 20;
+        let bed = Bed::new(&config);
+        let (fits, long) = (format!("/topic/{}", "x".repeat(13)), format!("/topic/{}", "x".repeat(14)));
+        let pattern = format!("/topic/{}.#", "x".repeat(12));
+        let mut listener = StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2);
+        listener.subscribe(&bed, "1", &fits);
+        for refused in [subscribe("1", &long), subscribe("1", &pattern), bed::stomp::send(&long, "x")] {
+            let mut client = StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2);
+            assert_eq!(client.send(&bed, &bed::stomp::send(&fits, "x")), Flow::Continue);
+            assert_eq!(client.send(&bed, &refused), Flow::Closed);
+            let error = client.frames_to_the_end(&bed).remove(0);
+            assert!(String::from_utf8_lossy(&error.body).contains("max_name"), "{error:?}");
+        }
+        assert_eq!(listener.frames(&bed).len(), 3);
+    });
+    assert_eq!(meters.limit("max_name"), 3);
+}
+
+// ---- what clients send ----
+
+#[test]
+fn frame_timeout() {
+    let ((), meters) = record(|| {
+        for carrier in [Carrier::Http, Carrier::Websocket, Carrier::RawWebsocket] {
+            let mut bed = Bed::of(Service::Stomp);
+            let mut client = StompClient::connected(&bed, carrier, Version::V1_2);
+            client.subscribe(&bed, "1", "/topic/a");
+            // Two slow frames, each in its time.
+            for _ in 0..2 {
+                for piece in ["SEND\ndesti", "nation:/topic/a\n", "\nhel", "lo\0"] {
+                    assert_eq!(client.send_bytes(&bed, piece.as_bytes()), Flow::Continue);
+                    bed.pass(seconds(19), &mut [&mut client.reader]);
+                }
+                assert_eq!(bed::stomp::bodies(&client.frames(&bed)), ["hello"], "{carrier:?}");
+            }
+            // One that never ends, however often a piece of it comes.
+            client.send_bytes(&bed, b"SEND\n");
+            for _ in 0..5 {
+                bed.pass(seconds(10), &mut [&mut client.reader]);
+                assert_eq!(client.send_bytes(&bed, b"x"), Flow::Continue);
+            }
+            bed.pass(seconds(10) + TICK, &mut [&mut client.reader]);
+            let error = client.frames_to_the_end(&bed).remove(0);
+            assert!(String::from_utf8_lossy(&error.body).contains("frame_timeout"), "{error:?}");
+        }
+    });
+    assert_eq!(meters.limit("frame_timeout"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_session_id() {
+    let meter = Meter::install();
+    let gateway = Gateway::in_memory(echo(|endpoint| endpoint.max_session_id = 8)).await;
+    for (number, transport) in (1..).zip(Transport::HTTP) {
+        assert_eq!(gateway.request(transport.request("/echo", "123456789")).await.status, 404, "{transport:?}");
+        let sending = transport.sending_request("/echo", "123456789", "[\"x\"]").expect("HTTP has a sender");
+        assert_eq!(gateway.request(sending).await.status, 404, "{transport:?}");
+        assert_eq!(meter.limit_reached("max_session_id"), 2 * number);
+    }
+    assert_eq!(gateway.sessions("/echo"), (0, 0));
+    let mut client = Client::open(&gateway, Transport::Xhr, "/echo", "12345678").await;
+    assert_eq!(client.next().await, Frame::Open);
+}
+
+fn echo(change: impl FnOnce(&mut Endpoint)) -> Config {
+    let mut config = bed::config(Service::Echo, change);
+    config.endpoints[0].path = "/echo".to_owned();
+    config
+}
+
+/// Sends payloads over every HTTP transport, first one at the limit, then one beyond, which gets this status and counts under
+/// this key; then the session lives on.
+async fn refused_over_http(config: Config, key: &str, fits: &str, too_much: &str) {
+    let meter = Meter::install();
+    let gateway = Gateway::in_memory(config).await;
+    for (number, transport) in (1..).zip(Transport::HTTP) {
+        let mut client = Client::open(&gateway, transport, "/echo", &format!("{key}-{number}")).await;
+        assert_eq!(client.next().await, Frame::Open);
+        let send = |payload: &str| transport.sending_request("/echo", client.id(), payload).expect("HTTP has a sender");
+        let answer = gateway.request(send(fits)).await;
+        assert!(matches!(answer.status, 200 | 204), "{transport:?}: {}", answer.text());
+        let answer = gateway.request(send(too_much)).await;
+        assert_eq!(answer.status, 413, "{transport:?}");
+        assert!(!answer.text().is_empty());
+        assert_eq!(meter.limit_reached(key), number, "{transport:?}");
+        let echoed: Vec<String> = serde_json::from_str(fits).unwrap();
+        for expected in echoed {
+            assert_eq!(client.message().await, expected, "nothing of the refused payload was delivered");
+        }
+        client.send(&["lives on"]).await;
+        assert_eq!(client.message().await, "lives on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_body_over_http() {
+    let config = echo(|endpoint| {
+        endpoint.max_body = 400;
+        endpoint.max_message = 200;
+    });
+    // As a form each quotation mark and bracket takes three bytes.
+    let (fits, too_much) = (format!("[\"{}\"]", "x".repeat(200)), format!("[\"{}\"]", "x".repeat(400)));
+    refused_over_http(config, "max_body", &fits, &too_much).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_message_over_http() {
+    let config = echo(|endpoint| endpoint.max_message = 10);
+    refused_over_http(config, "max_message", "[\"0123456789\",\"x\"]", "[\"x\",\"0123456789a\"]").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_messages_over_http() {
+    let config = echo(|endpoint| endpoint.max_messages = 3);
+    refused_over_http(config, "max_messages", "[\"1\",\"2\",\"3\"]", "[\"1\",\"2\",\"3\",\"4\"]").await;
+}
+
+/// On a websocket what is too much ends the session, and no other.
+#[tokio::test(start_paused = true)]
+async fn max_message_and_max_messages_over_websockets() {
+    let meter = Meter::install();
+    let gateway = Gateway::in_memory(echo(|endpoint| {
+        endpoint.max_body = 1000;
+        endpoint.max_message = 10;
+        endpoint.max_messages = 3;
+    }))
+    .await;
+    let mut other = Client::open(&gateway, Transport::Websocket, "/echo", "other").await;
+    assert_eq!(other.next().await, Frame::Open);
+    for (payload, key) in [("[\"0123456789a\"]", "max_message"), ("[\"1\",\"2\",\"3\",\"4\"]", "max_messages")] {
+        let mut socket = WebSocket::connect(gateway.connector(), "/echo/000/x/websocket").await;
+        assert_eq!(socket.next_text().await, "o");
+        socket.send_text("[\"0123456789\"]").await;
+        assert_eq!(socket.next_text().await, "a[\"0123456789\"]");
+        assert_eq!(meter.limit_reached(key), 0);
+        socket.send_text(payload).await;
+        assert_eq!(socket.next_close().await.0, 3000, "{key}");
+        assert_eq!(meter.limit_reached(key), 1);
+    }
+    let mut raw = WebSocket::connect(gateway.connector(), "/echo/websocket").await;
+    raw.send_text("0123456789").await;
+    assert_eq!(raw.next_text().await, "0123456789");
+    raw.send_text("0123456789a").await;
+    assert_eq!(raw.next_close().await.0, 1009);
+    assert_eq!(meter.limit_reached("max_message"), 2);
+    other.send(&["still here"]).await;
+    assert_eq!(other.message().await, "still here");
+}
+
+// ---- HTTP ----
+
+#[tokio::test(start_paused = true)]
+async fn body_timeout() {
+    let meter = Meter::install();
+    let gateway = Gateway::in_memory(echo(|_| {})).await;
+    let mut client = Client::open(&gateway, Transport::XhrStreaming, "/echo", "slow").await;
+    assert_eq!(client.next().await, Frame::Open);
+    let mut http = gateway.http().await;
+    let begin = Instant::now();
+    http.send_raw(b"POST /echo/000/slow/xhr_send HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[\"x").await;
+    let answer = http.response().await;
+    assert_eq!((answer.status, answer.header("Connection")), (408, Some("close")));
+    let waited = begin.elapsed().as_secs_f64();
+    assert!((30.0..30.1).contains(&waited), "{waited} s");
+    assert_eq!(meter.limit_reached("body_timeout"), 1);
+    client.send(&["lives on"]).await;
+    assert_eq!(client.message().await, "lives on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn header_timeout() {
+    let mut config = echo(|_| {});
+    config.http.header_timeout = seconds(7);
+    let gateway = Gateway::in_memory(config).await;
+    for beginning in ["", "GET /echo HTTP/1.1\r\nHost: x\r\nHalf"] {
+        let mut http = gateway.http().await;
+        let begin = Instant::now();
+        http.send_raw(beginning.as_bytes()).await;
+        let head = http.try_head().await;
+        assert!(!matches!(&head, Ok(Some(head)) if head.status == 200), "the connection ends without a good answer");
+        let waited = begin.elapsed().as_secs_f64();
+        assert!((7.0..7.1).contains(&waited), "{waited} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn buffer() {
+    let mut config = echo(|_| {});
+    config.http.buffer = 8 * 1024;
+    let gateway = Gateway::in_memory(config).await;
+    let head = |bytes: usize| Request::get("/echo").header("X-Long", &"x".repeat(bytes));
+    assert_eq!(gateway.request(head(7 * 1024)).await.status, 200);
+    assert_eq!(gateway.request(head(9 * 1024)).await.status, 431);
+}
+
+#[tokio::test]
+async fn max_connections() {
+    let meter = Meter::install();
+    let mut config = echo(|_| {});
+    config.http.max_connections = 2;
+    let gateway = Gateway::start(config).await;
+    let mut first = gateway.http().await;
+    assert_eq!(first.exchange(&Request::get("/echo")).await.status, 200);
+    let mut socket = WebSocket::connect(gateway.connector(), "/echo/websocket").await;
+    let mut third = gateway.http().await;
+    let refused = third.response().await;
+    assert_eq!((refused.status, refused.header("Connection")), (503, Some("close")));
+    assert_eq!(meter.limit_reached("max_connections"), 1);
+    assert_eq!(first.exchange(&Request::get("/echo")).await.status, 200, "those that are there are served");
+    socket.send_text("x").await;
+    assert_eq!(socket.next_text().await, "x");
+    // A websocket counts for as long as it lives, and gives its place back.
+    socket.close(None).await;
+    let served = async {
+        loop {
+            let mut next = gateway.http().await;
+            if next.send_and_see(&Request::get("/echo")).await == Some(200) {
+                break;
+            }
+        }
+    };
+    within(Duration::from_secs(20), "a free place", served).await;
+}
+
+trait SendAndSee {
+    async fn send_and_see(&mut self, request: &Request) -> Option<u16>;
+}
+
+impl SendAndSee for support::Http {
+    /// The status of the answer; `None` if the connection breaks first.
+    async fn send_and_see(&mut self, request: &Request) -> Option<u16> {
+        self.try_send_raw(&request.to_bytes()).await.ok()?;
+        self.try_head().await.ok()?.map(|head| head.status)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn response_limit() {
+    for transport in Transport::STREAMS {
+        let gateway = Gateway::in_memory(echo(|endpoint| endpoint.response_limit = 1000)).await;
+        let (head, mut http) = gateway.open(transport.request("/echo", "a")).await;
+        assert_eq!(head.status, 200);
+        http.chunk().await.expect("the prelude");
+        let mut frames = http.chunk().await.expect("the open frame").len();
+        let message = format!("[\"{}\"]", "x".repeat(90));
+        while frames < 1000 {
+            gateway.request(transport.sending_request("/echo", "a", &message).unwrap()).await;
+            frames += http.chunk().await.unwrap_or_else(|| panic!("{transport:?} ended after {frames} bytes")).len();
+        }
+        assert_eq!(http.chunk().await, None, "{transport:?}");
+        assert!(frames < 1200);
+        assert_eq!(gateway.sessions("/echo"), (1, 0), "the session goes on in the next response");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn websocket_buffer() {
+    let gateway = Gateway::in_memory(echo(|endpoint| endpoint.websocket_buffer = 512)).await;
+    for transport in [Transport::Websocket, Transport::RawWebsocket] {
+        let mut client = Client::open(&gateway, transport, "/echo", "a").await;
+        assert_eq!(client.next().await, Frame::Open);
+        let large = "0123456789abcdef".repeat(64 * 1024 / 16);
+        client.send(&[&large]).await;
+        assert!(client.message().await == large, "its size is no limit of messages");
+    }
+}
+
+/// A request that would keep its connection busy for a day does not keep the gateway from stopping.
+#[tokio::test]
+async fn shutdown_grace() {
+    let mut config = echo(|_| {});
+    config.http.body_timeout = seconds(24 * 3600);
+    config.shutdown_grace = Duration::from_millis(50);
+    let mut gateway = Gateway::start(config).await;
+    let mut client = Client::open(&gateway, Transport::XhrStreaming, "/echo", "a").await;
+    assert_eq!(client.next().await, Frame::Open);
+    let mut http = gateway.http().await;
+    http.send_raw(
+        b"POST /echo/000/a/xhr_send HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    )
+    .await;
+    assert_eq!(http.head().await.status, 100, "the request is being served");
+    gateway.stop();
+    assert_eq!(client.next().await, Frame::Close(1001, "Server shutdown".to_owned()));
+    gateway.stopped().await;
+}
+
+// ---- none is forgotten ----
+
+/// Every key, with the test that meets it; `-` for what is no limit.
+const KEYS: [(&str, &str, &str); 43] = [
+    ("", "listen", "-"),
+    ("", "shutdown_grace", "limits.rs shutdown_grace"),
+    ("", "landing_page", "-"),
+    ("", "metrics_path", "-"),
+    ("[http]", "max_connections", "limits.rs max_connections"),
+    ("[http]", "header_timeout", "limits.rs header_timeout"),
+    ("[http]", "body_timeout", "limits.rs body_timeout"),
+    ("[http]", "buffer", "limits.rs buffer"),
+    ("[stomp]", "heart_beat_send", "session_beats.rs stomp_beats_come_at_most_the_promised_interval_apart"),
+    ("[stomp]", "heart_beat_receive", "stomp_sessions.rs heart_beats_can_be_turned_off_by_configuration"),
+    ("[stomp]", "heart_beat_grace", "session_beats.rs the_grace_is_a_setting"),
+    ("[stomp]", "connect_timeout", "stomp_refusals.rs limits_count_under_their_keys"),
+    ("[stomp]", "frame_timeout", "limits.rs frame_timeout"),
+    ("[stomp]", "max_headers", "stomp_refusals.rs limits_count_under_their_keys"),
+    ("[stomp]", "max_header_line", "stomp_refusals.rs limits_count_under_their_keys"),
+    ("[stomp]", "max_body", "stomp_refusals.rs limits_count_under_their_keys"),
+    ("[stomp]", "max_frame", "stomp_refusals.rs limits_count_under_their_keys"),
+    ("[stomp]", "max_subscriptions", "stomp_refusals.rs limits_count_under_their_keys"),
+    ("[broker]", "max_destinations", "limits.rs max_destinations_and_max_patterns"),
+    ("[broker]", "max_patterns", "limits.rs max_destinations_and_max_patterns"),
+    ("[broker]", "max_name", "limits.rs max_name"),
+    ("[[endpoint]]", "path", "-"),
+    ("[[endpoint]]", "service", "-"),
+    ("[[endpoint]]", "allowed_origins", "-"),
+    ("[[endpoint]]", "transports", "-"),
+    ("[[endpoint]]", "cookie", "-"),
+    ("[[endpoint]]", "cookie_same_site", "-"),
+    ("[[endpoint]]", "cookie_secure", "-"),
+    ("[[endpoint]]", "heartbeat", "session_beats.rs the_interval_is_a_setting"),
+    ("[[endpoint]]", "pong_timeout", "session_beats.rs the_pong_timeout_is_a_setting"),
+    ("[[endpoint]]", "disconnect_delay", "session_life.rs the_disconnect_delay_is_a_setting"),
+    ("[[endpoint]]", "response_limit", "limits.rs response_limit"),
+    ("[[endpoint]]", "client_url", "-"),
+    ("[[endpoint]]", "max_body", "limits.rs max_body_over_http"),
+    ("[[endpoint]]", "max_message", "limits.rs max_message_over_http"),
+    ("[[endpoint]]", "max_messages", "limits.rs max_messages_over_http"),
+    ("[[endpoint]]", "outbox_bytes", "limits.rs outbox_bytes"),
+    ("[[endpoint]]", "outbox_messages", "limits.rs outbox_messages"),
+    ("[[endpoint]]", "max_sessions", "limits.rs max_sessions"),
+    ("[[endpoint]]", "max_session_id", "limits.rs max_session_id"),
+    ("[[endpoint]]", "tombstones", "limits.rs tombstones"),
+    ("[[endpoint]]", "tombstone_ttl", "session_end.rs a_tombstone_stands_for_its_time_and_asking_does_not_prolong_it"),
+    ("[[endpoint]]", "websocket_buffer", "limits.rs websocket_buffer"),
+];
+
+#[test]
+fn every_key_of_the_configuration_has_its_test() {
+    let keys: BTreeSet<_> = KEYS.iter().map(|(table, key, _)| (*table, *key)).collect();
+    let described = Config::default().describe();
+    let header = |place: Place| if let Place::Endpoint(_) = place { "[[endpoint]]" } else { place.header() };
+    let all: BTreeSet<_> = described.iter().map(|setting| (header(setting.place), setting.key)).collect();
+    assert_eq!(keys, all);
+    for (_, key, test) in KEYS {
+        if let Some((file, name)) = test.split_once(' ') {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file);
+            let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert!(text.contains(&format!("fn {name}(")), "{key}: {name} in {file}");
+        }
+    }
+}
