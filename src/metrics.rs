@@ -59,6 +59,11 @@ pub fn connection_closed() {
     gauge!("towpath_connections").decrement(1.0);
 }
 
+/// A publication was encoded for a form that somebody needs. Against the deliveries this shows what sharing saves.
+pub fn publication_encoded() {
+    counter!("towpath_encodings_total").increment(1);
+}
+
 /// The number of destinations now alive.
 pub fn destinations(alive: usize) {
     gauge!("towpath_destinations").set(alive as f64);
@@ -76,5 +81,6 @@ pub fn describe() {
     describe_counter!("towpath_stomp_errors_total", "STOMP ERROR frames sent.");
     describe_counter!("towpath_messages_received_total", "Messages received from sessions.");
     describe_counter!("towpath_publications_total", "Messages published to destinations.");
+    describe_counter!("towpath_encodings_total", "Times a publication was encoded, once for each form in use.");
     describe_counter!("towpath_deliveries_total", "Deliveries queued for subscribers.");
 }

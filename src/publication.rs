@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
 
+use crate::metrics;
 use crate::sockjs::{self, Encoding};
 use crate::stomp::{self, Headers, Version};
 
@@ -103,6 +104,7 @@ impl Publication {
         };
         row[form.index()].get_or_init(|| {
             self.encoded.fetch_add(1, Ordering::Relaxed);
+            metrics::publication_encoded();
             match form {
                 Form::Raw => self.encode(version, Transfer::AsIs).freeze(),
                 Form::Quoted(encoding) => {

@@ -130,6 +130,11 @@ impl Core {
             }
         };
         if let Err(error) = result {
+            if error.is_parse_too_large() {
+                metrics::limit_reached("buffer");
+            } else if error.is_timeout() {
+                metrics::limit_reached("header_timeout");
+            }
             // A client that goes away, or speaks no HTTP. Nothing is wrong here.
             tracing::debug!(%error, "connection ended");
         }

@@ -397,14 +397,16 @@ async fn a_body_that_ends_before_its_end_delivers_nothing() {
 }
 
 #[tokio::test]
-async fn bodies_for_unknown_sessions_are_not_collected() {
-    let scene = narrow().await;
-    let mut http = scene.gateway.http().await;
-    // Ten bytes of a gigabyte: the answer does not wait for the rest.
-    let head =
-        "POST /echo/0/unknown/xhr_send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n[\"12345678";
-    http.send_raw(head.as_bytes()).await;
-    assert_eq!(http.response().await.status, 404);
+async fn bodies_for_sessions_that_cannot_take_them_are_not_collected() {
+    let scene = Scene::tcp().await;
+    assert_eq!(scene.gateway.request(Request::post("/close/0/closing/xhr")).await.text(), "o\n");
+    for session in ["/echo/0/unknown", "/close/0/closing"] {
+        let mut http = scene.gateway.http().await;
+        // Nine bytes of a megabyte: the answer does not wait for the rest.
+        let head = "HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n[\"1234567";
+        http.send_raw(format!("POST {session}/xhr_send {head}").as_bytes()).await;
+        assert_eq!(http.response().await.status, 404, "{session}");
+    }
     scene.undisturbed().await;
 }
 

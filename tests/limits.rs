@@ -350,6 +350,7 @@ async fn body_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn header_timeout() {
+    let meter = Meter::install();
     let mut config = echo(|_| {});
     config.http.header_timeout = seconds(7);
     let gateway = Gateway::in_memory(config).await;
@@ -362,16 +363,19 @@ async fn header_timeout() {
         let waited = begin.elapsed().as_secs_f64();
         assert!((7.0..7.1).contains(&waited), "{waited} s");
     }
+    assert_eq!(meter.limit_reached("header_timeout"), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn buffer() {
+    let meter = Meter::install();
     let mut config = echo(|_| {});
     config.http.buffer = 8 * 1024;
     let gateway = Gateway::in_memory(config).await;
     let head = |bytes: usize| Request::get("/echo").header("X-Long", &"x".repeat(bytes));
     assert_eq!(gateway.request(head(7 * 1024)).await.status, 200);
     assert_eq!(gateway.request(head(9 * 1024)).await.status, 431);
+    assert_eq!(meter.limit_reached("buffer"), 1);
 }
 
 #[tokio::test]

@@ -243,7 +243,7 @@ fn a_client_at_its_limits_is_served(transport: Transport) {
 fn limits_count_under_their_keys() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let meter = Meter::install();
-    runtime.block_on(async {
+    let counted = async {
         let mut config = tight();
         config.stomp.heart_beat_receive = Duration::from_secs(1);
         let gateway = Gateway::in_memory(config).await;
@@ -271,5 +271,6 @@ fn limits_count_under_their_keys() {
         expect_error_and_close(&mut silent).await;
         assert_eq!(meter.limit_reached("heart_beat_grace"), 1);
         assert_eq!(meter.counter("towpath_stomp_errors_total", &[]), errors + 2);
-    });
+    };
+    runtime.block_on(async { support::within(Duration::from_secs(3600), "all limits", counted).await });
 }

@@ -115,7 +115,9 @@ async fn echoes_64_kib(gateway: Gateway, transport: Transport) {
     let plain = "x".repeat(64 * 1024);
     // Every character of this one is longer on the wire than here.
     let costly = "\0\"\\%<é\u{2028}😀".repeat(64 * 1024 / 16);
-    for message in [&plain, &costly] {
+    // One that is searched for the few characters that matter.
+    let sparse = ["</script>", "100%", "\"", "\u{2028}", "😀", ""].join(&"x".repeat(12 * 1024));
+    for message in [&plain, &costly, &sparse] {
         client.send(&[message]).await;
         assert!(client.message().await == *message);
     }

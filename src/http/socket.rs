@@ -7,7 +7,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -87,6 +87,8 @@ impl Socket {
         } else {
             WebSocketStream::from_partially_read(io, already_read.to_vec(), Role::Server, Some(config)).await
         };
+        // Even empty it holds the buffer of the HTTP connection.
+        drop(already_read);
         let framing = (self.session.carrier() == Carrier::Websocket).then(Framing::websocket);
         let mut traffic = Traffic { socket: &self, stream, framing, flushing: false, linger: None };
         let end = poll_fn(|cx| traffic.poll(cx)).await;
@@ -194,16 +196,16 @@ struct Traffic<'a, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            let read = match self.poll_read(cx) {
-                Ok(read) => read,
+            let more = match self.poll_read(cx) {
+                Ok(more) => more,
                 Err(end) => return Poll::Ready(end),
             };
-            match self.poll_write(cx) {
-                Poll::Ready(Err(end)) => return Poll::Ready(end),
-                Poll::Ready(Ok(())) => {}
-                // The task is registered with the session or the stream, and with the stream for reading.
-                Poll::Pending if !read => return Poll::Pending,
-                Poll::Pending => {}
+            // Pending: registered with the session or, where the peer does not read, with the stream.
+            if let Poll::Ready(end) = self.poll_write(cx) {
+                return Poll::Ready(end);
+            }
+            if !more {
+                return Poll::Pending;
             }
         }
     }
@@ -231,34 +233,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
         Ok(true)
     }
 
-    /// Drains the session into the stream and flushes. `Ready(Ok)` if there may be more to send.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if self.flushing {
-            match self.stream.poll_flush_unpin(cx) {
-                Poll::Ready(Ok(())) => self.flushing = false,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Broken(CloseReason::Interrupted))),
-                Poll::Pending => return self.poll_stuck(cx),
+    /// Drains the session into the stream and flushes, until nothing waits or the peer takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            if self.flushing {
+                match self.stream.poll_flush_unpin(cx) {
+                    Poll::Ready(Ok(())) => self.flushing = false,
+                    Poll::Ready(Err(_)) => return Poll::Ready(End::Broken(CloseReason::Interrupted)),
+                    Poll::Pending => return self.poll_stuck(cx),
+                }
+            }
+            match self.drain(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending if self.flushing => {}
+                Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Hands what waits to the stream, about a batch of it. `Pending` if nothing more waits.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut out = Output::new();
         let mut sent = 0;
         while sent < BATCH {
             let wire = self.framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
-            let drained = self.socket.session.poll_drain(cx, self.socket.receiver, wire, BATCH, now(), &mut out);
+            let drained =
+                ready!(self.socket.session.poll_drain(cx, self.socket.receiver, wire, BATCH, now(), &mut out));
             sent += out.len();
             for (payload, text) in out.take_messages() {
                 let kind = if text { Data::Text } else { Data::Binary };
                 self.feed(Packet::Frame(Frame::message(payload, OpCode::Data(kind), true)))?;
             }
             match drained {
-                Poll::Ready(Drained::Frames) => {}
-                Poll::Ready(Drained::Ping) => self.feed(Packet::Ping(Bytes::new()))?,
-                Poll::Ready(Drained::Closed(reason)) => return Poll::Ready(Err(End::Ours(reason))),
-                Poll::Ready(Drained::Gone) => {
-                    return Poll::Ready(Err(End::Broken(CloseReason::Interrupted)));
-                }
-                Poll::Pending if self.flushing => return Poll::Ready(Ok(())),
-                Poll::Pending => return Poll::Pending,
+                Drained::Frames => {}
+                Drained::Ping => self.feed(Packet::Ping(Bytes::new()))?,
+                Drained::Closed(reason) => return Poll::Ready(Err(End::Ours(reason))),
+                Drained::Gone => return Poll::Ready(Err(End::Broken(CloseReason::Interrupted))),
             }
         }
         Poll::Ready(Ok(()))
@@ -270,13 +281,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
     }
 
     /// The peer does not read. That is its right, until the session is to end: then it has a little time left.
-    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let reason = match self.socket.session.poll_closing(cx) {
-            Poll::Ready(reason) => reason,
-            Poll::Pending => return Poll::Pending,
-        };
+    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let reason = ready!(self.socket.session.poll_closing(cx));
         let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
-        linger.as_mut().poll(cx).map(|()| Err(End::Broken(reason)))
+        linger.as_mut().poll(cx).map(|()| End::Broken(reason))
     }
 }
 

@@ -163,10 +163,10 @@ impl Session {
                 }
                 Next::Batch(batch, cost) => {
                     self.mark_carried();
-                    let before = out.len();
+                    let before = out.ends.len();
                     write_batch(batch, cost, wire, out);
-                    // A batch of nothing but withdrawn deliveries leaves nothing to send.
-                    if out.len() > before {
+                    // A batch of nothing but withdrawn deliveries leaves nothing to send; an empty message is something.
+                    if out.ends.len() > before {
                         return Poll::Ready(Drained::Frames);
                     }
                 }
@@ -227,11 +227,12 @@ fn write_batch(batch: std::collections::VecDeque<Item>, cost: usize, wire: Wire<
                             sockjs::quote_into(encoding, subscription.head(), bytes);
                             bytes.extend_from_slice(publication.tail(subscription.version(), Form::Quoted(encoding)));
                         }
-                        // Services that speak SockJS send text; bytes that are none are a fault of the service, and
-                        // showing replacement characters is the honest rest.
-                        Item::Message(message) => {
-                            sockjs::quote_into(encoding, &String::from_utf8_lossy(message.payload()), bytes)
-                        }
+                        Item::Message(message) => match message.as_str() {
+                            Some(text) => sockjs::quote_into(encoding, text, bytes),
+                            // Services that speak SockJS send text; for bytes that are none, a fault of the service,
+                            // replacement characters are the honest rest.
+                            None => sockjs::quote_into(encoding, &String::from_utf8_lossy(message.payload()), bytes),
+                        },
                     }
                     if items.peek().is_some() {
                         framing.separator(bytes);
