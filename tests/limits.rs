@@ -315,7 +315,7 @@ async fn max_message_and_max_messages_over_websockets() {
         assert_eq!(socket.next_text().await, "a[\"0123456789\"]");
         assert_eq!(meter.limit_reached(key), 0);
         socket.send_text(payload).await;
-        assert_eq!(socket.next_close().await.0, 3000, "{key}");
+        assert_eq!(socket.next_close().await.0, 1009, "{key}");
         assert_eq!(meter.limit_reached(key), 1);
     }
     let mut raw = WebSocket::connect(gateway.connector(), "/echo/websocket").await;

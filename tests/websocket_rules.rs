@@ -392,7 +392,7 @@ async fn messages_of_an_array_have_limits_too() {
     for (payload, limit) in [(r#"["12345678901"]"#, "max_message"), (r#"["1","2","3"]"#, "max_messages")] {
         let mut socket = open(&gateway, SOCKJS).await;
         socket.send_text(payload).await;
-        assert_eq!(socket.next_close().await, (3000, "Broken framing.".to_owned()));
+        assert_eq!(socket.next_close().await, (1009, "Message too large".to_owned()));
         assert_eq!(meter.limit_reached(limit), 1);
     }
 }

@@ -26,7 +26,7 @@ use super::{Connection, now, send};
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
 use crate::session::{Carrier, CloseReason, Drained, Flow, Message, Output, ReceiverId, Session, Wire};
-use crate::sockjs::{self, Framing};
+use crate::sockjs::{self, Framing, PayloadError};
 
 /// Bytes after which a frame takes no further message, and a flush no further frame. Larger batches gain nothing: the cost
 /// of a write is in the call up to here, and in the copying beyond.
@@ -37,6 +37,9 @@ const PIPELINE: usize = 64;
 
 /// How long a peer may take to read the last frames and to answer a close frame.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// What a client is told whose message breaks a limit (RFC 6455, section 7.4.1).
+const TOO_LARGE: CloseReason = CloseReason::Websocket { code: 1009, reason: "Message too large" };
 
 /// A session on its way to a socket, or on one. Dropped at whatever point, it ends the session.
 pub(super) struct Socket {
@@ -126,7 +129,10 @@ impl Socket {
             let limits = send::limits(self.endpoint.settings());
             let texts = sockjs::decode_websocket(&payload, &limits).map_err(|error| {
                 send::count_refusal(&error);
-                CloseReason::BrokenFraming
+                match error {
+                    PayloadError::Expected | PayloadError::Broken => CloseReason::BrokenFraming,
+                    PayloadError::TooManyMessages { .. } | PayloadError::MessageTooLarge { .. } => TOO_LARGE,
+                }
             })?;
             texts.into_iter().map(Message::text).collect()
         };
@@ -142,7 +148,7 @@ impl Socket {
         match error {
             Error::Capacity(CapacityError::MessageTooLong { .. }) => {
                 metrics::limit_reached(self.max_payload().1);
-                fault(1009, "Message too large")
+                End::Fault(TOO_LARGE)
             }
             Error::Utf8(_) => fault(1007, "Text is not UTF-8"),
             Error::ConnectionClosed | Error::AlreadyClosed => End::Theirs,
