@@ -1,0 +1,176 @@
+//! The `towpath` command as a new user meets it: what it prints, what it refuses and how, and that it stops when told to.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// A running gateway; ends with the test.
+struct Running {
+    child: Child,
+    address: SocketAddr,
+    printed: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = towpath(arguments).stdout(Stdio::piped()).spawn().expect("the binary is built");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut printed = String::new();
+        // The last line it prints says how to stop it.
+        while let Some(Ok(line)) = lines.next() {
+            printed.push_str(&line);
+            printed.push('\n');
+            if line.contains("Ctrl-C") {
+                break;
+            }
+        }
+        let address = printed.split_whitespace().find_map(|word| word.parse().ok()).expect("it says where it listens");
+        Self { child, address, printed }
+    }
+
+    fn get(&self, target: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).expect("it listens where it says");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn towpath(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_towpath"));
+    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the command to its end.
+fn refused(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = towpath(arguments).output().expect("the binary is built");
+    (status.code(), String::from_utf8(stderr).expect("messages are text"))
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).expect("there is room for a small file");
+    path
+}
+
+#[test]
+fn it_starts_without_configuration_and_says_where_everything_is() {
+    let gateway = Running::start(&["--listen", "127.0.0.1:0"]);
+    let address = gateway.address;
+    assert_ne!(address.port(), 0, "the real port is printed");
+    for url in [format!("http://{address}/"), format!("http://{address}/stomp"), format!("ws://{address}/stomp")] {
+        assert!(gateway.printed.split_whitespace().any(|word| word == url), "{url} in\n{}", gateway.printed);
+    }
+    assert!(gateway.get("/").contains("<title>"));
+    assert!(gateway.get("/stomp").ends_with("Welcome to SockJS!\n"));
+    assert!(gateway.get("/echo").starts_with("HTTP/1.1 404"), "test services are asked for");
+    assert!(gateway.get("/metrics").starts_with("HTTP/1.1 404"), "metrics are asked for");
+}
+
+#[test]
+fn serve_is_the_default_subcommand_and_test_services_are_an_option() {
+    let gateway = Running::start(&["serve", "--listen", "127.0.0.1:0", "--test-services"]);
+    for path in
+        ["echo", "disabled_websocket_echo", "cookie_needed_echo", "close", "amplify", "ticker", "broadcast", "farewell"]
+    {
+        assert!(gateway.get(&format!("/{path}")).ends_with("Welcome to SockJS!\n"), "{path}");
+        assert!(gateway.printed.contains(&format!("/{path}\n")), "{path} in\n{}", gateway.printed);
+    }
+}
+
+#[test]
+fn the_client_url_reaches_the_iframe_pages_of_all_endpoints() {
+    let script = "/lib/sockjs.js";
+    let gateway = Running::start(&["--listen", "127.0.0.1:0", "--test-services", "--client-url", script]);
+    for endpoint in ["stomp", "echo"] {
+        assert!(gateway.get(&format!("/{endpoint}/iframe.html")).contains(&format!("src=\"{script}\"")), "{endpoint}");
+    }
+    let gateway = Running::start(&["--listen", "127.0.0.1:0"]);
+    let page = gateway.get("/stomp/iframe-1.6.1.html");
+    assert!(page.contains("sockjs-client@1.6.1/"), "the script is of the version that the client asks for: {page}");
+}
+
+#[test]
+fn a_configuration_file_is_read_and_the_option_overrides_its_address() {
+    let config = file(
+        "whole.toml",
+        "listen = \"127.0.0.1:1\"\nmetrics_path = \"/metrics\"\nlanding_page = false\n[[endpoint]]\npath = \"/a/b\"\nservice = \"echo\"\n",
+    );
+    let gateway = Running::start(&["--config", config.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    assert!(gateway.get("/a/b/").ends_with("Welcome to SockJS!\n"));
+    assert!(gateway.get("/").starts_with("HTTP/1.1 404"));
+    assert!(gateway.get("/stomp").starts_with("HTTP/1.1 404"));
+    let metrics = gateway.get("/metrics");
+    assert!(metrics.contains("# HELP towpath_connections"), "{metrics}");
+    assert!(metrics.contains("towpath_connections 1"), "the connection that asks: {metrics}");
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_its_place_and_the_mend() {
+    let config = file("wrong.toml", "[[endpoint]]\npath = \"/a\"\nheartbeet = \"3s\"\n");
+    let (status, message) = refused(&["--config", config.to_str().unwrap()]);
+    assert_eq!(status, Some(2));
+    assert!(message.contains("wrong.toml:3: unknown key `heartbeet`"), "{message}");
+    assert!(message.contains("did you mean `heartbeat`?"), "{message}");
+
+    let (status, message) = refused(&["--config", "no/such/file.toml"]);
+    assert_eq!(status, Some(2));
+    assert!(message.contains("no/such/file.toml: cannot read the configuration"), "{message}");
+
+    let clash = file("clash.toml", "[[endpoint]]\npath = \"/echo\"\n");
+    let (status, message) = refused(&["--config", clash.to_str().unwrap(), "--test-services"]);
+    assert_eq!(status, Some(2));
+    assert!(message.contains("/echo"), "{message}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named_with_the_mend() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (status, message) = refused(&["--listen", &address]);
+    assert_eq!(status, Some(2));
+    assert!(message.contains(&address) && message.contains("--listen"), "{message}");
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    for arguments in [&["--listen", "nowhere"][..], &["--no-such-option"], &["no-such-command"]] {
+        let (status, message) = refused(arguments);
+        assert_eq!(status, Some(2), "{arguments:?}");
+        assert!(message.contains("Usage") || message.contains("--help"), "{message}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_in_order_and_its_clients_are_told() {
+    let mut gateway = Running::start(&["--listen", "127.0.0.1:0", "--test-services"]);
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "POST /echo/0/s/xhr_streaming HTTP/1.0\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "o\n" {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the stream begins");
+    }
+    let pid = gateway.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "c[1001,\"Server shutdown\"]\n");
+    assert_eq!(gateway.child.wait().unwrap().code(), Some(0));
+}
