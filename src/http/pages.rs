@@ -3,11 +3,12 @@
 //! Does not know: transports beyond whether an endpoint offers them.
 
 use bytes::Bytes;
+use hyper::HeaderMap;
 use hyper::header::{self, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use rand::Rng as _;
 
+use super::reply::Asker;
 use super::{Body, reply};
 use crate::config::{self, AllowedOrigins};
 use crate::sockjs::{self, headers, pages};
@@ -52,25 +53,25 @@ pub(super) fn greeting() -> Response<Body> {
 }
 
 /// What a client needs to know before it chooses a transport.
-pub(super) fn info(endpoint: &config::Endpoint, request: &Parts) -> Response<Body> {
+pub(super) fn info(endpoint: &config::Endpoint, asker: &Asker) -> Response<Body> {
     let offered = config::Transport::ALL.into_iter().filter(|transport| endpoint.enabled(*transport));
     let names: Vec<_> = offered.map(config::Transport::name).collect();
     let websocket = endpoint.enabled(config::Transport::Websocket);
     let info = sockjs::info(websocket, endpoint.cookie, rand::rng().next_u32(), &names);
     let mut response = reply::with_type(StatusCode::OK, headers::JSON, info);
     reply::no_cache(&mut response);
-    reply::cors(&mut response, endpoint, request);
+    reply::cors(&mut response, endpoint, asker);
     response
 }
 
 /// The page that carries transports across origins in old browsers. Its script must be exactly the client's version, so
 /// the version in the URL, which clients send, goes into the script's URL where the setting has `{version}`.
-pub(super) fn iframe(endpoint: &config::Endpoint, version: Option<&str>, request: &Parts) -> Response<Body> {
+pub(super) fn iframe(endpoint: &config::Endpoint, version: Option<&str>, request: &HeaderMap) -> Response<Body> {
     let version = version.filter(|version| is_release(version)).unwrap_or("1");
     let page = pages::iframe_page(&endpoint.client_url.replace("{version}", version));
     let etag = pages::etag(&page);
-    let known = reply::request_text(&request.headers, &header::IF_NONE_MATCH)
-        .is_some_and(|tags| headers::none_match(tags, &etag));
+    let known =
+        reply::request_text(request, &header::IF_NONE_MATCH).is_some_and(|tags| headers::none_match(tags, &etag));
     let mut response = if known {
         reply::bare(StatusCode::NOT_MODIFIED)
     } else {

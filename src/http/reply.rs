@@ -6,7 +6,6 @@
 use std::time::{Duration, SystemTime};
 
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
 
 use super::Body;
@@ -16,6 +15,27 @@ use crate::sockjs::route::{Methods, Row};
 
 /// `X-Accel-Buffering`: tells nginx not to collect a stream.
 pub(super) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// What an answer needs to know of its request. Copied out of it: a request's headers are slices of the connection's read
+/// buffer, and a poll that waits with them would keep the buffer and make the connection take another.
+pub(super) struct Asker {
+    origin: Option<HeaderValue>,
+    /// The headers that a page wants leave to send.
+    wanted: Option<HeaderValue>,
+    cookie: Option<HeaderValue>,
+}
+
+impl Asker {
+    /// Whoever sent these headers.
+    pub fn new(request: &HeaderMap) -> Self {
+        let copy = |name| HeaderValue::from_bytes(request.get(name)?.as_bytes()).ok();
+        Self {
+            origin: copy(header::ORIGIN),
+            wanted: copy(header::ACCESS_CONTROL_REQUEST_HEADERS),
+            cookie: copy(header::COOKIE),
+        }
+    }
+}
 
 /// An answer with a body of this type.
 pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
@@ -50,13 +70,13 @@ pub(super) fn method_not_allowed(methods: &Methods) -> Response<Body> {
 }
 
 /// Adds what every answer of a transport carries, errors included: no caching, CORS and cookie as its row says.
-pub(super) fn dress(response: &mut Response<Body>, row: &Row, endpoint: &config::Endpoint, request: &Parts) {
+pub(super) fn dress(response: &mut Response<Body>, row: &Row, endpoint: &config::Endpoint, asker: &Asker) {
     no_cache(response);
     if row.cors {
-        cors(response, endpoint, request);
+        cors(response, endpoint, asker);
     }
     if row.cookie {
-        cookie(response, endpoint, request);
+        cookie(response, endpoint, asker);
     }
     if row.no_sniff {
         set(response, header::X_CONTENT_TYPE_OPTIONS, headers::NO_SNIFF);
@@ -67,11 +87,11 @@ pub(super) fn dress(response: &mut Response<Body>, row: &Row, endpoint: &config:
 }
 
 /// The answer to OPTIONS: leave to ask, for a year.
-pub(super) fn preflight(methods: &'static str, endpoint: &config::Endpoint, request: &Parts) -> Response<Body> {
+pub(super) fn preflight(methods: &'static str, endpoint: &config::Endpoint, asker: &Asker) -> Response<Body> {
     let mut response = bare(StatusCode::NO_CONTENT);
     cache_one_year(&mut response);
-    cors(&mut response, endpoint, request);
-    cookie(&mut response, endpoint, request);
+    cors(&mut response, endpoint, asker);
+    cookie(&mut response, endpoint, asker);
     set(&mut response, header::ACCESS_CONTROL_MAX_AGE, headers::PREFLIGHT_MAX_AGE);
     set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     response
@@ -90,10 +110,10 @@ pub(super) fn cache_one_year(response: &mut Response<Body>) {
 }
 
 /// Tells the browser that the page may read the answer. Whoever calls this has checked the origin.
-pub(super) fn cors(response: &mut Response<Body>, endpoint: &config::Endpoint, request: &Parts) {
+pub(super) fn cors(response: &mut Response<Body>, endpoint: &config::Endpoint, asker: &Asker) {
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    match request.headers.get(header::ORIGIN) {
+    match &asker.origin {
         Some(origin) => {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
@@ -103,18 +123,17 @@ pub(super) fn cors(response: &mut Response<Body>, endpoint: &config::Endpoint, r
         }
         None => {}
     }
-    let wanted = request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
-    if let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) {
+    if let Some(wanted) = asker.wanted.as_ref().filter(|wanted| !wanted.is_empty()) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
     }
 }
 
 /// Sets the cookie by which load balancers keep a client on one machine, where the endpoint asks for it.
-fn cookie(response: &mut Response<Body>, endpoint: &config::Endpoint, request: &Parts) {
+fn cookie(response: &mut Response<Body>, endpoint: &config::Endpoint, asker: &Asker) {
     if !endpoint.cookie {
         return;
     }
-    let sent = request_text(&request.headers, &header::COOKIE);
+    let sent = asker.cookie.as_ref().and_then(|cookie| cookie.to_str().ok());
     let value = headers::session_cookie(sent);
     let mut cookie = format!("{}={value}; path=/", headers::SESSION_COOKIE);
     if let Some(same_site) = endpoint.cookie_same_site {

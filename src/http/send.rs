@@ -9,8 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header;
-use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 
 use super::service::Settings;
 use super::{Body, now, reply};
@@ -28,7 +27,7 @@ pub(super) async fn send(
     endpoint: &Arc<Endpoint>,
     row: &'static Row,
     session: &str,
-    request: &Parts,
+    request: &HeaderMap,
     body: Incoming,
 ) -> Response<Body> {
     let Some(session) = gateway.find(endpoint, session) else { return reply::not_found() };
@@ -108,8 +107,8 @@ fn accepted(row: &Row) -> Response<Body> {
     }
 }
 
-fn is_form(request: &Parts) -> bool {
-    reply::request_text(&request.headers, &header::CONTENT_TYPE)
+fn is_form(request: &HeaderMap) -> bool {
+    reply::request_text(request, &header::CONTENT_TYPE)
         .and_then(|value| value.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }

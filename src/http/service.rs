@@ -16,11 +16,13 @@ use hyper::http::request::Parts;
 use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use super::reply::Asker;
 use super::{Body, origin, pages, reply, send, stream, websocket};
 use crate::config::{self, Config};
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
 use crate::session::Carrier;
+use crate::sockjs::Callback;
 use crate::sockjs::route::{self, Asked, Role, Route, Row, Transport};
 
 /// What the HTTP side needs to know beyond the endpoints.
@@ -102,12 +104,12 @@ impl HttpService {
             return forbidden();
         }
         if asked == Asked::Preflight {
-            return reply::preflight(methods.preflight.unwrap_or_default(), settings, &parts);
+            return reply::preflight(methods.preflight.unwrap_or_default(), settings, &Asker::new(&parts.headers));
         }
         match route {
             Route::Greeting => pages::greeting(),
-            Route::Info => pages::info(settings, &parts),
-            Route::Iframe { version } => pages::iframe(settings, version, &parts),
+            Route::Info => pages::info(settings, &Asker::new(&parts.headers)),
+            Route::Iframe { version } => pages::iframe(settings, version, &parts.headers),
             Route::RawWebsocket => {
                 websocket::upgrade(&self.gateway, endpoint, Carrier::RawWebsocket, &parts.headers, upgrade)
             }
@@ -115,7 +117,9 @@ impl HttpService {
                 websocket::upgrade(&self.gateway, endpoint, Carrier::Websocket, &parts.headers, upgrade)
             }
             Route::Session { session, transport } => {
-                self.session(endpoint, transport.row(), session, &parts, body).await
+                let session = session.to_owned();
+                drop(upgrade);
+                self.session(endpoint, transport.row(), &session, parts, body).await
             }
             Route::NotFound => reply::not_found(),
         }
@@ -126,24 +130,29 @@ impl HttpService {
         endpoint: &Arc<Endpoint>,
         row: &'static Row,
         session: &str,
-        parts: &Parts,
+        request: Parts,
         body: Incoming,
     ) -> Response<Body> {
+        let asker = Asker::new(&request.headers);
         let mut response = match row.role {
             _ if session.len() > endpoint.settings().max_session_id => {
                 metrics::limit_reached("max_session_id");
                 reply::not_found()
             }
             Role::Receiver => {
+                let callback = row.callback.then(|| Callback::from_query(request.uri.query().unwrap_or_default()));
                 // The body of a receiving POST means nothing; hyper discards what is left of it.
-                drop(body);
-                stream::receive(&self.gateway, endpoint, row, session, parts).await
+                drop((request, body));
+                match callback.transpose() {
+                    Ok(callback) => stream::receive(&self.gateway, endpoint, row, session, callback).await,
+                    Err(error) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, error),
+                }
             }
             Role::Sender | Role::Duplex => {
-                send::send(&self.gateway, &self.settings, endpoint, row, session, parts, body).await
+                send::send(&self.gateway, &self.settings, endpoint, row, session, &request.headers, body).await
             }
         };
-        reply::dress(&mut response, row, endpoint.settings(), parts);
+        reply::dress(&mut response, row, endpoint.settings(), &asker);
         response
     }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 
 use super::receiver::{Admission, Receiver};
@@ -18,22 +17,14 @@ use crate::session::{Drained, Output, Wire};
 use crate::sockjs::route::{ResponseLimit, Row};
 use crate::sockjs::{Callback, Close, Framing};
 
-/// Answers a receiving request.
+/// Answers a receiving request. It may wait for long, and holds nothing of the request meanwhile.
 pub(super) async fn receive(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     row: &'static Row,
     session: &str,
-    request: &Parts,
+    callback: Option<Callback>,
 ) -> Response<Body> {
-    let callback = if row.callback {
-        match Callback::from_query(request.uri.query().unwrap_or_default()) {
-            Ok(callback) => Some(callback),
-            Err(error) => return reply::text(StatusCode::INTERNAL_SERVER_ERROR, error),
-        }
-    } else {
-        None
-    };
     let Some(framing) = row.transport.framing(callback.as_ref()) else {
         // Only senders and raw sockets have no framing, and they are not routed here.
         return reply::not_found();
