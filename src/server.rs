@@ -35,6 +35,7 @@ struct Core {
     gateway: Arc<Gateway>,
     service: HttpService,
     http: http1::Builder,
+    write_timeout: Duration,
     permits: Arc<Semaphore>,
     max_connections: usize,
     shutdown_grace: Duration,
@@ -91,7 +92,8 @@ impl Server {
 
     /// Serves one connection that came from elsewhere than the listener: a pipe in a test, a stream of another program's.
     pub async fn serve_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        Arc::clone(&self.core).serve(io).await;
+        let connection = Connection::new(io, None, self.core.write_timeout);
+        Arc::clone(&self.core).serve(connection).await;
     }
 
     /// Fires deadlines, for those who use [`serve_connection`](Self::serve_connection) without [`run`](Self::run).
@@ -110,6 +112,7 @@ impl Core {
             gateway,
             service,
             http,
+            write_timeout: config.http.write_timeout,
             permits: Arc::new(Semaphore::new(config.http.max_connections)),
             max_connections: config.http.max_connections,
             shutdown_grace: config.shutdown_grace,
@@ -167,7 +170,7 @@ async fn accept(listener: &TcpListener, core: &Arc<Core>) {
         };
         // Frames are small and each is flushed when it is due; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(Arc::clone(core).serve(Connection::new(stream, permit)));
+        tokio::spawn(Arc::clone(core).serve(Connection::new(stream, Some(permit), core.write_timeout)));
     }
 }
 

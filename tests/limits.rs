@@ -367,6 +367,31 @@ async fn header_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn write_timeout() {
+    let meter = Meter::install();
+    // The service sends back more than the pipe between us holds, and less than would overflow an outbox.
+    let messages = vec!["x".repeat(50_000); 10];
+    for (count, transport) in [Transport::XhrStreaming, Transport::Websocket].into_iter().enumerate() {
+        let config = echo(|endpoint| {
+            endpoint.response_limit = 10 << 20;
+            endpoint.pong_timeout = seconds(3600);
+        });
+        let gateway = Gateway::in_memory(config).await;
+        let mut client = Client::open(&gateway, transport, "/echo", "stuck").await;
+        assert_eq!(client.next().await, Frame::Open);
+        for message in &messages {
+            client.send(&[message]).await;
+        }
+        tokio::time::sleep(seconds(20)).await;
+        assert_eq!(client.message().await.len(), 50_000, "a client that reads again in time is served");
+        tokio::time::sleep(seconds(29)).await;
+        assert_eq!((gateway.sessions("/echo").0, meter.limit_reached("write_timeout")), (1, count as u64));
+        tokio::time::sleep(seconds(2)).await;
+        assert_eq!((gateway.sessions("/echo").0, meter.limit_reached("write_timeout")), (0, count as u64 + 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn buffer() {
     let meter = Meter::install();
     let mut config = echo(|_| {});
@@ -473,7 +498,7 @@ async fn shutdown_grace() {
 // ---- none is forgotten ----
 
 /// Every key, with the test that meets it; `-` for what is no limit.
-const KEYS: [(&str, &str, &str); 43] = [
+const KEYS: [(&str, &str, &str); 44] = [
     ("", "listen", "-"),
     ("", "shutdown_grace", "limits.rs shutdown_grace"),
     ("", "landing_page", "-"),
@@ -481,6 +506,7 @@ const KEYS: [(&str, &str, &str); 43] = [
     ("[http]", "max_connections", "limits.rs max_connections"),
     ("[http]", "header_timeout", "limits.rs header_timeout"),
     ("[http]", "body_timeout", "limits.rs body_timeout"),
+    ("[http]", "write_timeout", "limits.rs write_timeout"),
     ("[http]", "buffer", "limits.rs buffer"),
     ("[stomp]", "heart_beat_send", "session_beats.rs stomp_beats_come_at_most_the_promised_interval_apart"),
     ("[stomp]", "heart_beat_receive", "stomp_sessions.rs heart_beats_can_be_turned_off_by_configuration"),

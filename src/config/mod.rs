@@ -67,6 +67,9 @@ pub struct Http {
     /// Time for a whole request body to arrive, counted from the end of its head. Default 30 s, as for the head: hyper
     /// by itself waits for ever on half a body.
     pub body_timeout: Duration,
+    /// How long a peer may take nothing of what is being written to it, on any transport. Default 30 s: a phone in a tunnel
+    /// comes back within it, and a peer that never reads would hold its connection for as long as it likes.
+    pub write_timeout: Duration,
     /// Largest request head in bytes, and so the largest read buffer of an HTTP connection. Default 64 KiB: room for big
     /// cookies; a larger head is answered 431.
     pub buffer: usize,
@@ -232,6 +235,7 @@ impl Http {
             Setting::count("max_connections", &mut self.max_connections),
             Setting::duration("header_timeout", &mut self.header_timeout),
             Setting::duration("body_timeout", &mut self.body_timeout),
+            Setting::duration("write_timeout", &mut self.write_timeout),
             // hyper panics below 8 KiB.
             Setting::size_from("buffer", &mut self.buffer, 8 * units::KIB),
         ]
@@ -286,6 +290,7 @@ impl Default for Http {
             max_connections: 20_000,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             buffer: 64 * units::KIB,
         }
     }

@@ -1,47 +1,70 @@
-//! The stream of an accepted connection.
+//! The stream of a connection, with what it must not do: count for longer than it lives, or wait for ever for a peer that
+//! does not read.
 //!
 //! Does not know: what goes over it.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 
 use crate::metrics;
 
-/// A TCP stream that counts against `max_connections` for as long as it lives, as a websocket too.
+/// A stream that counts against `max_connections` for as long as it lives, as a websocket too, and fails when its peer has
+/// taken nothing for `write_timeout`.
+///
+/// A slow peer is no concern: every byte that it takes starts the time anew. How much may wait for it is the outbox's affair.
 #[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+pub struct Connection<S> {
+    stream: S,
+    write_timeout: Duration,
+    /// Runs while a write waits.
+    stalled: Option<Pin<Box<Sleep>>>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Connection {
-    /// A stream with the permit that it gives back when it closes.
-    pub fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+impl<S> Connection<S> {
+    /// A stream with the permit, if it needed one, that it gives back when it closes.
+    pub fn new(stream: S, permit: Option<OwnedSemaphorePermit>, write_timeout: Duration) -> Self {
         metrics::connection_opened();
-        Self { stream, _permit: permit }
+        Self { stream, write_timeout, stalled: None, _permit: permit }
+    }
+
+    /// Passes the outcome of a write on, unless it has been pending for too long.
+    fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timeout = self.write_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(stalled.as_mut().poll(cx));
+        metrics::limit_reached("write_timeout");
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer took nothing for write_timeout")))
     }
 }
 
-impl Drop for Connection {
+impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         metrics::connection_closed();
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(cx, written)
     }
 
     fn poll_write_vectored(
@@ -49,7 +72,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -12,7 +12,7 @@
 //! | `send` | sending transports: xhr_send, jsonp_send |
 //! | `websocket` | handshake, and `socket`, the life of an open one |
 //! | `body` | the one response body type |
-//! | `connection` | an accepted stream and its permit |
+//! | `connection` | a stream with its permit and its write time-out |
 //!
 //! Does not know: STOMP beyond its websocket subprotocols, destinations, listeners.
 

@@ -14,6 +14,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
@@ -72,7 +73,7 @@ impl Socket {
     pub async fn run(self, upgrade: OnUpgrade) {
         let Ok(upgraded) = upgrade.await else { return };
         // The concrete stream saves a box and a buffer for each socket; anything else works as well.
-        match upgraded.downcast::<TokioIo<Connection>>() {
+        match upgraded.downcast::<TokioIo<Connection<TcpStream>>>() {
             Ok(parts) => self.serve(parts.io.into_inner(), parts.read_buf).await,
             Err(upgraded) => self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new()).await,
         }
