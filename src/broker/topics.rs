@@ -130,7 +130,7 @@ impl Topics {
             return Ok(());
         }
         if patterns.len() >= self.max_patterns {
-            crate::metrics::limit_reached("max_patterns");
+            meters::limit_reached("max_patterns");
             return Err(BrokerError::TooManyPatterns(self.max_patterns));
         }
         let group = Arc::new(Group::default());
@@ -179,7 +179,7 @@ impl Topics {
             map.sweep();
         }
         if map.by_name.len() >= self.max_topics {
-            crate::metrics::limit_reached("max_destinations");
+            meters::limit_reached("max_destinations");
             return Err(BrokerError::TooManyDestinations(self.max_topics));
         }
         let topic = Arc::new(Topic { state: Mutex::default() });

@@ -54,13 +54,15 @@ pub(super) fn limits(endpoint: &config::Endpoint) -> PayloadLimits {
     PayloadLimits { messages: endpoint.max_messages, message: endpoint.max_message }
 }
 
-/// Counts a payload that broke a limit, under the limit's configuration key.
-pub(super) fn count_refusal(error: &PayloadError) {
-    match error {
-        PayloadError::TooManyMessages { .. } => metrics::limit_reached("max_messages"),
-        PayloadError::MessageTooLarge { .. } => metrics::limit_reached("max_message"),
-        PayloadError::Expected | PayloadError::Broken => {}
-    }
+/// Whether a payload was refused because of a limit; if so, counts it under the limit's configuration key.
+pub(super) fn breaks_limit(error: &PayloadError) -> bool {
+    let key = match error {
+        PayloadError::TooManyMessages { .. } => "max_messages",
+        PayloadError::MessageTooLarge { .. } => "max_message",
+        PayloadError::Expected | PayloadError::Broken => return false,
+    };
+    metrics::limit_reached(key);
+    true
 }
 
 /// Reads the whole body, up to `max_body` bytes and for `body_timeout`.
@@ -91,11 +93,7 @@ async fn collect(body: Incoming, endpoint: &config::Endpoint, settings: &Setting
 }
 
 fn refuse(error: &PayloadError) -> Response<Body> {
-    count_refusal(error);
-    let status = match error {
-        PayloadError::Expected | PayloadError::Broken => StatusCode::INTERNAL_SERVER_ERROR,
-        PayloadError::TooManyMessages { .. } | PayloadError::MessageTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-    };
+    let status = if breaks_limit(error) { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::INTERNAL_SERVER_ERROR };
     reply::text(status, error)
 }
 

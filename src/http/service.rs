@@ -117,6 +117,7 @@ impl HttpService {
                 websocket::upgrade(&self.gateway, endpoint, Carrier::Websocket, &parts.headers, upgrade)
             }
             Route::Session { session, transport } => {
+                // A poll may wait for long: it takes along what it needs and nothing that belongs to the connection.
                 let session = session.to_owned();
                 drop(upgrade);
                 self.session(endpoint, transport.row(), &session, parts, body).await

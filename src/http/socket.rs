@@ -26,8 +26,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Message as Packet};
 use super::{Connection, now, send};
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
-use crate::session::{Carrier, CloseReason, Drained, Flow, Message, Output, ReceiverId, Session, Wire};
-use crate::sockjs::{self, Framing, PayloadError};
+use crate::session::{Carrier, CloseReason, Drained, Message, Output, ReceiverId, Session, Wire};
+use crate::sockjs::{self, Framing};
 
 /// Bytes after which a frame takes no further message, and a flush no further frame. Larger batches gain nothing: the cost
 /// of a write is in the call up to here, and in the copying beyond.
@@ -123,24 +123,17 @@ impl Socket {
 
     /// Feeds the session with what one packet carried.
     fn receive(&self, payload: Bytes, text: bool) -> Result<(), CloseReason> {
-        let now = now();
         let messages = if self.session.carrier() == Carrier::RawWebsocket {
             vec![if text { Message::from_utf8(payload) } else { Message::binary(payload) }]
         } else {
             let limits = send::limits(self.endpoint.settings());
-            let texts = sockjs::decode_websocket(&payload, &limits).map_err(|error| {
-                send::count_refusal(&error);
-                match error {
-                    PayloadError::Expected | PayloadError::Broken => CloseReason::BrokenFraming,
-                    PayloadError::TooManyMessages { .. } | PayloadError::MessageTooLarge { .. } => TOO_LARGE,
-                }
-            })?;
+            let texts = sockjs::decode_websocket(&payload, &limits)
+                .map_err(|error| if send::breaks_limit(&error) { TOO_LARGE } else { CloseReason::BrokenFraming })?;
             texts.into_iter().map(Message::text).collect()
         };
-        match self.gateway.receive(&self.session, messages, now) {
-            // What ended the session stands in the outbox, and the drain will find it.
-            Flow::Continue | Flow::Closed | Flow::Gone => Ok(()),
-        }
+        // Whether one of them ended the session stands in the outbox, where the drain will find it.
+        self.gateway.receive(&self.session, messages, now());
+        Ok(())
     }
 
     /// What an error of the websocket library means.

@@ -5,6 +5,7 @@
 //!
 //! Does not know: HTTP chunks or websocket frame headers; those are the caller's.
 
+use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -93,7 +94,7 @@ enum Next {
     Ping,
     Close(CloseReason),
     Beat(Beat),
-    Batch(std::collections::VecDeque<Item>, usize),
+    Batch(VecDeque<Item>, usize),
 }
 
 impl Session {
@@ -187,7 +188,7 @@ fn write_beat(beat: Beat, wire: Wire<'_>, out: &mut Output) {
     });
 }
 
-fn write_batch(batch: std::collections::VecDeque<Item>, cost: usize, wire: Wire<'_>, out: &mut Output) {
+fn write_batch(batch: VecDeque<Item>, cost: usize, wire: Wire<'_>, out: &mut Output) {
     let live = |item: &Item| match item {
         Item::Delivery(_, subscription) => subscription.is_active(),
         Item::Message(_) => true,

@@ -319,7 +319,7 @@ impl Session {
             return Timeout::Over;
         }
         let mut wakers = [None, None];
-        {
+        let inbound_deadline = {
             let mut inbound = self.inbound.lock();
             if self.is_open() {
                 if let Some(protocol) = &mut inbound.protocol
@@ -329,8 +329,9 @@ impl Session {
                 }
                 wakers[0] = self.check_liveness(&mut inbound, now);
             }
-        }
-        let deadline = {
+            self.inbound_deadline(&inbound)
+        };
+        let outbox_deadline = {
             let mut outbox = self.outbox.lock();
             wakers[1] = self.beat(&mut outbox, now);
             self.outbox_deadline(&outbox, now)
@@ -338,8 +339,7 @@ impl Session {
         for waker in wakers.into_iter().flatten() {
             waker.wake();
         }
-        let inbound = self.inbound_deadline(&self.inbound.lock());
-        self.arm([deadline, inbound].into_iter().flatten().min());
+        self.arm([inbound_deadline, outbox_deadline].into_iter().flatten().min());
         Timeout::Live
     }
 
