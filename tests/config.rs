@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use towpath::broker::Pattern;
 use towpath::config::{
-    AllowedOrigins, Config, ConfigError, Described, Endpoint, Place, SameSite, Service, Transport, Transports,
+    AllowedOrigins, Broker, Config, ConfigError, Described, Destination, Endpoint, History, Overflow, Place, Queue,
+    QueueFull, SameSite, SendToUsers, Service, Session, Stomp, Tcp, Transport, Transports, UnknownUser,
 };
 
 #[test]
@@ -63,6 +65,168 @@ fn an_empty_file_is_the_default_and_the_default_is_valid() {
 }
 
 #[test]
+fn the_defaults_of_the_broker_core() {
+    const MIB: usize = 1024 * 1024;
+    let queue = Queue {
+        messages: 10_000,
+        bytes: 64 * MIB,
+        full: QueueFull::Refuse,
+        ttl: Duration::ZERO,
+        max_deliveries: 20,
+        dead_letter: None,
+    };
+    let broker = Broker {
+        max_destinations: 100_000,
+        max_patterns: 100_000,
+        max_name: 1024,
+        prefetch: 1000,
+        max_prefetch: 10_000,
+        auto_prefetch: 64,
+        queue: queue.clone(),
+        queues_messages: 1_000_000,
+        queues_bytes: 256 * MIB,
+        max_unacked: 1000,
+        max_unacked_bytes: 4 * MIB,
+        history_bytes: 64 * MIB,
+        high_water: 512 * MIB,
+        send_to_users: SendToUsers::Tcp,
+        unknown_user: UnknownUser::Receipt,
+    };
+    let stomp = Stomp {
+        max_transactions: 16,
+        max_transaction_frames: 1000,
+        max_transaction_bytes: 4 * MIB,
+        max_selector: 1024,
+        max_backlog: 8 * MIB,
+        ..Stomp::default()
+    };
+    let tcp = Tcp {
+        listen: None,
+        max_connections: 10_000,
+        outbox_bytes: 4 * MIB,
+        outbox_messages: 1024,
+        buffer: 16 * 1024,
+        keepalive: Duration::from_secs(60),
+    };
+    let config = Config::default();
+    assert_eq!((config.broker, config.stomp, config.tcp), (broker, stomp, tcp));
+    assert_eq!(config.destinations, []);
+    let text = "[[destination]]\npattern = \"/topic/a\"\nhistory = { count = 7 }\n";
+    let read = Config::from_toml(text, "some.toml").unwrap_or_else(|error| panic!("{error}")).destinations;
+    let expected = Destination {
+        pattern: "/topic/a".to_owned(),
+        overflow: Overflow::Close,
+        conflate_by: None,
+        history: Some(History { count: 7, age: Duration::from_secs(3600) }),
+        queue,
+    };
+    assert_eq!(read, [expected]);
+}
+
+#[test]
+fn a_session_is_told_the_same_by_every_carrier_but_for_its_outbox() {
+    let session = Session {
+        outbox_bytes: 1024 * 1024,
+        outbox_messages: 256,
+        heartbeat: Duration::from_secs(25),
+        disconnect_delay: Duration::from_secs(5),
+        pong_timeout: Duration::from_secs(10),
+    };
+    assert_eq!(Session::default(), session);
+    assert_eq!(Endpoint::default().session(), session);
+    let tcp = Tcp::default().session();
+    assert_eq!(tcp, Session { outbox_bytes: 4 * 1024 * 1024, outbox_messages: 1024, ..session });
+
+    let own = Session {
+        outbox_bytes: 1,
+        outbox_messages: 2,
+        heartbeat: Duration::from_secs(3),
+        disconnect_delay: Duration::from_secs(4),
+        pong_timeout: Duration::from_secs(5),
+    };
+    let endpoint = Endpoint {
+        outbox_bytes: 1,
+        outbox_messages: 2,
+        heartbeat: Duration::from_secs(3),
+        disconnect_delay: Duration::from_secs(4),
+        pong_timeout: Duration::from_secs(5),
+        ..Endpoint::default()
+    };
+    assert_eq!(endpoint.session(), own);
+}
+
+#[test]
+fn a_destination_inherits_the_queues_of_the_broker_wherever_that_stands() {
+    let text = r#"
+        [[destination]]
+        pattern = "/queue/a"
+
+        [[destination]]
+        pattern = "/queue/b"
+        queue_messages = 5
+        queue_bytes = "5KiB"
+        queue_full = "refuse"
+        queue_ttl = "0s"
+        max_deliveries = 5
+        dead_letter = ""
+
+        [broker]
+        queue_messages = 7
+        queue_bytes = "7KiB"
+        queue_full = "drop-oldest"
+        queue_ttl = "7s"
+        max_deliveries = 7
+        dead_letter = "/queue/dead"
+    "#;
+    let config = Config::from_toml(text, "some.toml").unwrap_or_else(|error| panic!("{error}"));
+    let of_all = Queue {
+        messages: 7,
+        bytes: 7 * 1024,
+        full: QueueFull::DropOldest,
+        ttl: Duration::from_secs(7),
+        max_deliveries: 7,
+        dead_letter: Some("/queue/dead".to_owned()),
+    };
+    let of_one = Queue { messages: 5, bytes: 5 * 1024, max_deliveries: 5, ..Queue::default() };
+    assert_eq!(config.broker.queue, of_all);
+    let queues: Vec<Queue> = config.destinations.into_iter().map(|destination| destination.queue).collect();
+    assert_eq!(queues, [of_all, of_one]);
+}
+
+#[test]
+fn a_history_may_be_written_in_every_way_of_toml() {
+    let expected = History { count: 5, age: Duration::from_secs(60) };
+    for lines in [
+        "history = { count = 5, age = \"1m\" }",
+        "history.count = 5\nhistory.age = \"1m\"",
+        "[destination.history]\ncount = 5\nage = \"1m\"",
+    ] {
+        let text = format!("[[destination]]\npattern = \"/topic/a\"\n{lines}\n");
+        let config = Config::from_toml(&text, "some.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(config.destinations[0].history, Some(expected.clone()), "{text}");
+    }
+}
+
+/// What the file cannot tell, because there is none: a program's tables for topics may have the queues of `[broker]` or the
+/// defaults, and nothing else.
+#[test]
+fn a_program_need_not_care_for_the_queues_of_a_topic() {
+    let with = |queue: Queue| {
+        let topic = Destination { pattern: "/topic/a".to_owned(), queue, ..Destination::default() };
+        let mut config = Config { destinations: vec![topic], ..Config::default() };
+        config.broker.queue.max_deliveries = 5;
+        config
+    };
+    with(Queue::default()).validate().expect("the default");
+    with(Queue { max_deliveries: 5, ..Queue::default() }).validate().expect("as in [broker]");
+    let error = with(Queue { max_deliveries: 6, ..Queue::default() }).validate().expect_err("a setting of its own");
+    assert!(error.to_string().starts_with("`max_deliveries` in [[destination]] 1 is for queues, "), "{error}");
+    let nameless = Config { destinations: vec![Destination::default()], ..Config::default() };
+    let error = nameless.validate().expect_err("no pattern");
+    assert!(error.to_string().starts_with("`pattern` in [[destination]] 1 is missing; "), "{error}");
+}
+
+#[test]
 fn every_value_of_a_choice_is_read() {
     let endpoint = |line: String| {
         let config = Config::from_toml(&format!("[[endpoint]]\n{line}\n"), "choice.toml");
@@ -79,6 +243,20 @@ fn every_value_of_a_choice_is_read() {
         let read =
             endpoint(format!("cookie = true\ncookie_secure = true\ncookie_same_site = \"{}\"", same_site.name()));
         assert_eq!(read.cookie_same_site, Some(same_site));
+    }
+    let read = |text: String| Config::from_toml(&text, "choice.toml").unwrap_or_else(|error| panic!("{error}"));
+    for full in QueueFull::ALL {
+        assert_eq!(read(format!("[broker]\nqueue_full = \"{}\"", full.name())).broker.queue.full, full);
+    }
+    for senders in SendToUsers::ALL {
+        assert_eq!(read(format!("[broker]\nsend_to_users = \"{}\"", senders.name())).broker.send_to_users, senders);
+    }
+    for answer in UnknownUser::ALL {
+        assert_eq!(read(format!("[broker]\nunknown_user = \"{}\"", answer.name())).broker.unknown_user, answer);
+    }
+    for overflow in Overflow::ALL {
+        let text = format!("[[destination]]\npattern = \"/topic/a\"\noverflow = \"{}\"", overflow.name());
+        assert_eq!(read(text).destinations[0].overflow, overflow);
     }
 }
 
@@ -137,9 +315,7 @@ fn a_program_cannot_leave_the_gateway_without_endpoints() {
 
 #[test]
 fn the_documents_tables_are_the_codes_settings() {
-    let mut config = Config::default();
-    config.endpoints.truncate(1);
-    let code: BTreeSet<Row> = config.describe().into_iter().map(Row::of).collect();
+    let code: BTreeSet<Row> = with_every_key().describe().into_iter().map(Row::of).collect();
     let documented = documented_rows();
     let listed: BTreeSet<Row> = documented.iter().cloned().collect();
     assert_eq!(documented.len(), listed.len(), "a key is documented twice");
@@ -162,11 +338,17 @@ fn the_documents_examples_are_taken_and_the_complete_one_has_every_key() {
     for line in complete.lines() {
         if line.starts_with('[') {
             table = line.trim();
-        } else if let Some((key, _)) = line.split_once(" = ") {
-            written.insert((table.to_owned(), key.trim().to_owned()));
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            let inner = value.strip_prefix("{ ").and_then(|value| value.strip_suffix(" }"));
+            let inner: Vec<&str> = inner.map(|inner| inner.split(", ").collect()).unwrap_or_default();
+            let dotted = inner.iter().filter_map(|pair| pair.split_once(" = ")).map(|(sub, _)| format!("{key}.{sub}"));
+            written.extend(dotted.map(|key| (table.to_owned(), key)));
+            if inner.is_empty() {
+                written.insert((table.to_owned(), key.trim().to_owned()));
+            }
         }
     }
-    let keys: BTreeSet<(String, String)> = Config::default()
+    let keys: BTreeSet<(String, String)> = with_every_key()
         .describe()
         .into_iter()
         .map(|setting| (setting.place.header().to_owned(), setting.key.to_owned()))
@@ -183,9 +365,20 @@ proptest! {
         prop_assert_eq!(read, config);
     }
 
+    /// The rules of wildcards here and in the broker are the same.
     #[test]
-    fn a_damaged_file_is_taken_or_refused_without_a_panic(at in 0..4000usize, byte in any::<char>()) {
-        let mut text: Vec<char> = as_toml(&Config::default()).chars().collect();
+    fn a_table_is_never_reached_exactly_if_the_broker_finds_the_one_before_it(
+        wide in "/topic(/(a|\\*|\\*\\*|#|\\.)){1,4}",
+        name in "/topic/[ab](/a|\\.[ab]){0,3}",
+    ) {
+        let table = |pattern: &str| Destination { pattern: pattern.to_owned(), ..Destination::default() };
+        let config = Config { destinations: vec![table(&wide), table(&name)], ..Config::default() };
+        prop_assert_eq!(config.validate().is_err(), Pattern::new(&wide).matches(&name));
+    }
+
+    #[test]
+    fn a_damaged_file_is_taken_or_refused_without_a_panic(at in any::<usize>(), byte in any::<char>()) {
+        let mut text: Vec<char> = as_toml(&with_tables()).chars().collect();
         let at = at % text.len();
         text[at] = byte;
         let text: String = text.into_iter().collect();
@@ -193,6 +386,26 @@ proptest! {
             prop_assert!(problems.iter().all(|problem| problem.line.is_some()), "{problems:?}");
         }
     }
+}
+
+/// A file's worth of everything, for damage.
+fn with_tables() -> Config {
+    let table = |pattern: &str| Destination { pattern: pattern.to_owned(), ..Destination::default() };
+    let topic = Destination {
+        overflow: Overflow::Conflate,
+        conflate_by: Some("symbol".to_owned()),
+        history: Some(History::new(100)),
+        ..table("/topic/a.*")
+    };
+    // Inherited queues are left out of the file of a topic, where they would be refused.
+    let queue = Queue { dead_letter: Some("/queue/dead".to_owned()), ..Queue::default() };
+    Config { destinations: vec![topic, Destination { queue, ..table("/queue/a") }], ..Config::default() }
+}
+
+/// The defaults, with a table and all its keys where a default has none.
+fn with_every_key() -> Config {
+    let destination = Destination { history: Some(History::new(1)), ..Destination::default() };
+    Config { destinations: vec![destination], ..Config::default() }
 }
 
 /// A row of a table in the document, and what it must say.
@@ -206,11 +419,20 @@ struct Row {
 
 impl Row {
     fn of(setting: Described) -> Self {
+        let default = match (setting.place, setting.key) {
+            (Place::Destination(_), "pattern" | "history.count") => "must be set".to_owned(),
+            (Place::Destination(_), key)
+                if key.contains("queue") || ["max_deliveries", "dead_letter"].contains(&key) =>
+            {
+                "as in `[broker]`".to_owned()
+            }
+            _ => setting.value.unwrap_or_else(|| "left out".to_owned()),
+        };
         Row {
             table: setting.place.header().to_owned(),
             key: setting.key.to_owned(),
             kind: setting.kind.to_owned(),
-            default: setting.value.unwrap_or_else(|| "left out".to_owned()),
+            default,
         }
     }
 }
@@ -232,7 +454,11 @@ fn documented_rows() -> Vec<Row> {
                 table: table.clone(),
                 key: key.trim_matches('`').to_owned(),
                 kind: (*kind).to_owned(),
-                default: default.trim_matches('`').to_owned(),
+                default: default
+                    .strip_prefix('`')
+                    .and_then(|default| default.strip_suffix('`'))
+                    .unwrap_or(default)
+                    .to_owned(),
             });
         }
     }
@@ -269,9 +495,15 @@ fn fixtures(folder: &str) -> Vec<(String, String, String)> {
         .collect()
 }
 
-/// The settings in which `config` differs from the defaults, one a line; an endpoint differs from the default endpoint.
+/// The settings in which `config` differs from the defaults, one a line; an endpoint differs from the default endpoint, a
+/// destination from one with the broker's queues.
 fn changes(config: &Config) -> String {
-    let defaults = Config { endpoints: vec![Endpoint::default(); config.endpoints.len()], ..Config::default() };
+    let queue = &config.broker.queue;
+    let defaults = Config {
+        endpoints: vec![Endpoint::default(); config.endpoints.len()],
+        destinations: vec![Destination { queue: queue.clone(), ..Destination::default() }; config.destinations.len()],
+        ..Config::default()
+    };
     let pairs = config.describe().into_iter().zip(defaults.describe());
     let lines = pairs
         .filter(|(now, default)| now != default)
@@ -279,7 +511,7 @@ fn changes(config: &Config) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The file that says what `config` says.
+/// The file that says what `config` says. It leaves out what a destination inherits, and what is not for its kind.
 fn as_toml(config: &Config) -> String {
     let mut text = String::new();
     let mut place = Place::Top;
@@ -287,6 +519,13 @@ fn as_toml(config: &Config) -> String {
         if setting.place != place {
             place = setting.place;
             text.push_str(&format!("\n{}\n", place.header()));
+        }
+        if let Place::Destination(index) = place {
+            let is_queue = config.destinations[index].pattern.starts_with("/queue/");
+            let for_queues = setting.key.contains("queue") || ["max_deliveries", "dead_letter"].contains(&setting.key);
+            if setting.key != "pattern" && for_queues != is_queue {
+                continue;
+            }
         }
         if let Some(value) = setting.value {
             text.push_str(&format!("{} = {value}\n", setting.key));
@@ -299,18 +538,74 @@ fn as_toml(config: &Config) -> String {
 fn configs() -> impl Strategy<Value = Config> {
     let top = (any::<u16>(), 0..60_000u64, any::<bool>(), prop::option::of("/[a-z]{1,8}/metrics"));
     let limits = (8192..1_000_000usize, 1..1_000_000usize, 1..=100u32, 10..86_400_000u64);
+    let tcp = prop::option::of((any::<[u8; 4]>(), 0..1u16).prop_map(Into::into));
     let endpoints = prop::collection::btree_map("/[a-z]{1,6}-[0-9a-z]{1,6}", endpoints(), 1..4);
-    (top, limits, endpoints).prop_map(
-        |((port, grace, landing_page, metrics_path), (buffer, count, small, millis), endpoints)| {
+    let destinations = prop::collection::btree_map("/[a-z]{1,6}", destinations(), 0..4);
+    (top, limits, tcp, endpoints, queues(), destinations).prop_map(
+        |(
+            (port, grace, landing_page, metrics_path),
+            (buffer, count, small, millis),
+            listen,
+            endpoints,
+            queue,
+            destinations,
+        )| {
             let mut config = Config { landing_page, metrics_path, ..Config::default() };
             config.listen.set_port(port);
             config.shutdown_grace = Duration::from_millis(if grace < 10 { 0 } else { grace });
             config.http.buffer = buffer;
             config.http.max_connections = count;
+            config.tcp.listen = listen;
             config.stomp.heart_beat_grace = small;
             config.stomp.heart_beat_send = Duration::from_millis(millis);
+            config.broker.queue = queue;
             config.endpoints = endpoints.into_iter().map(|(path, endpoint)| Endpoint { path, ..endpoint }).collect();
+            config.destinations = destinations
+                .into_iter()
+                .map(|(name, destination)| {
+                    let pattern = destination.pattern.replacen("/NAME", &name, 1);
+                    // What a queue is told is of no use to a topic, and a file cannot tell a topic.
+                    let is_queue = pattern.starts_with("/queue/");
+                    let queue = if is_queue { destination.queue } else { config.broker.queue.clone() };
+                    Destination { pattern, queue, ..destination }
+                })
+                .collect();
             config
+        },
+    )
+}
+
+fn destinations() -> impl Strategy<Value = Destination> {
+    let conflate_by = prop::option::of("x[a-z\"'.-]{1,8}");
+    let conflating = (prop::sample::select(Overflow::ALL.to_vec()), conflate_by)
+        .prop_map(|(overflow, header)| (overflow, header.filter(|_| overflow == Overflow::Conflate)));
+    let history = prop::option::of((1..=10_000usize, 10..86_400_000u64))
+        .prop_map(|history| history.map(|(count, millis)| History { count, age: Duration::from_millis(millis) }));
+    let kind = prop::sample::select(vec!["/topic/NAME", "/queue/NAME.*", "/user/NAME/**"]);
+    (kind, conflating, history, queues()).prop_map(|(kind, (overflow, conflate_by), history, queue)| {
+        let is_queue = kind.starts_with("/queue/");
+        Destination {
+            pattern: kind.to_owned(),
+            overflow: if is_queue { Overflow::Close } else { overflow },
+            conflate_by: conflate_by.filter(|_| !is_queue),
+            history: history.filter(|_| kind.starts_with("/topic/")),
+            queue,
+        }
+    })
+}
+
+fn queues() -> impl Strategy<Value = Queue> {
+    let ttl = prop_oneof![Just(0), 10..86_400_000u64].prop_map(Duration::from_millis);
+    let dead_letter = prop::option::of("/(queue|topic)/dead[a-z \"]{0,6}[a-z]");
+    let full = prop::sample::select(QueueFull::ALL.to_vec());
+    (1..1_000_000usize, 1..200_000_000usize, full, ttl, 1..=10_000u32, dead_letter).prop_map(
+        |(messages, bytes, full, ttl, max_deliveries, dead_letter)| Queue {
+            messages,
+            bytes,
+            full,
+            ttl,
+            max_deliveries,
+            dead_letter,
         },
     )
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::origins::AllowedOrigins;
+use super::session::Session;
 use super::settings::Setting;
 use super::transports::{Transport, Transports};
 use super::units::{KIB, MIB};
@@ -148,10 +149,21 @@ impl Endpoint {
         }
     }
 
+    /// What each of its sessions needs, whatever transport carries it.
+    pub fn session(&self) -> Session {
+        Session {
+            outbox_bytes: self.outbox_bytes,
+            outbox_messages: self.outbox_messages,
+            heartbeat: self.heartbeat,
+            disconnect_delay: self.disconnect_delay,
+            pong_timeout: self.pong_timeout,
+        }
+    }
+
     pub(super) fn settings(&mut self) -> Vec<Setting<'_>> {
         vec![
             Setting::text("path", &mut self.path),
-            Setting::service("service", &mut self.service),
+            Setting::choice("service", &mut self.service, &Service::ALL, Service::name),
             Setting::origins("allowed_origins", &mut self.allowed_origins),
             Setting::transports("transports", &mut self.transports),
             Setting::flag("cookie", &mut self.cookie),

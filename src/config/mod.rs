@@ -7,21 +7,31 @@
 //!
 //! Does not know: any other module of the gateway, the command line, sockets, the clock.
 
+mod broker;
+mod destination;
+mod destination_rules;
 mod endpoint;
 mod error;
 mod origins;
+mod patterns;
 mod reader;
+mod session;
 mod settings;
 mod suggest;
+mod tcp;
 mod transports;
 mod units;
 mod validate;
 mod values;
 
+pub use broker::{Broker, Queue, QueueFull, SendToUsers, UnknownUser};
+pub use destination::{Destination, History, Overflow};
 pub use endpoint::{Endpoint, SameSite, Service};
 pub use error::{ConfigError, Problem};
 pub use origins::AllowedOrigins;
+pub use session::Session;
 pub use settings::{Described, Place};
+pub use tcp::Tcp;
 pub use transports::{Transport, Transports};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,13 +48,18 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Limits of the HTTP server, below every transport.
     pub http: Http,
-    /// Limits and promises of the STOMP protocol on every endpoint whose service is `stomp`.
+    /// The port for STOMP over plain TCP. Default: there is none.
+    pub tcp: Tcp,
+    /// Limits and promises of the STOMP protocol on the TCP port and every endpoint whose service is `stomp`.
     pub stomp: Stomp,
     /// Limits of the embedded broker.
     pub broker: Broker,
     /// The SockJS endpoints, one for each `[[endpoint]]` table. Default: one STOMP endpoint at `/stomp`. As soon as a
     /// file has one `[[endpoint]]`, only what it lists exists.
     pub endpoints: Vec<Endpoint>,
+    /// What is special about some destinations, one for each `[[destination]]` table; the first whose pattern fits
+    /// counts. Default: none is special.
+    pub destinations: Vec<Destination>,
     /// Path at which Prometheus metrics are served, on the same port. Default: none, because the numbers tell a stranger
     /// more than he should know and the port is usually public.
     pub metrics_path: Option<String>,
@@ -105,19 +120,21 @@ pub struct Stomp {
     pub max_frame: usize,
     /// Subscriptions one session may hold. Default 1000: far above any page's need, and each is a slot in the broker.
     pub max_subscriptions: usize,
-}
-
-/// Limits of the embedded broker: what all sessions together may make it remember.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broker {
-    /// Topics alive at once; a topic lives while somebody subscribes to it. Default 100000: clients choose the
-    /// names, so their number must end somewhere, and this is far above what an honest page set needs.
-    pub max_destinations: usize,
-    /// Pattern subscriptions alive at once. Default 100000: each is a node in the matcher, and clients choose them too.
-    pub max_patterns: usize,
-    /// Longest name of a destination or pattern in bytes, prefix included. Default 1 KiB: names are kept for as long as
-    /// somebody listens, so their number alone would not limit what they hold.
-    pub max_name: usize,
+    /// Transactions one session may have open at once (STOMP 1.2, BEGIN). Default 16: most clients have one, and each that
+    /// is never finished holds memory.
+    pub max_transactions: usize,
+    /// Frames, that is SEND, ACK and NACK, which all open transactions of one session may hold. Default 1000: a whole
+    /// prefetch of messages can be acknowledged in one transaction.
+    pub max_transaction_frames: usize,
+    /// Bytes which all open transactions of one session may hold. Default 4 MiB: three messages of the largest size, and ACKs
+    /// without end.
+    pub max_transaction_bytes: usize,
+    /// Longest `selector` of a subscription in bytes. Default 1 KiB: what people write by hand is shorter, and it is evaluated
+    /// for every message.
+    pub max_selector: usize,
+    /// Bytes that may wait of one client that is held up because it sends faster than its messages can be passed on. Default
+    /// 8 MiB: twice the largest payload of a SockJS request; a transport that keeps to the pause brings no more than one.
+    pub max_backlog: usize,
 }
 
 impl Config {
@@ -129,7 +146,7 @@ impl Config {
     /// its line.
     pub fn from_toml(text: &str, file_name: &str) -> Result<Config, ConfigError> {
         let (config, lines) = reader::read(text, file_name)?;
-        let mut problems: Vec<Problem> = validate::problems(&config)
+        let mut problems: Vec<Problem> = validate::problems(&config, &|place, key| lines.key(place, key).is_some())
             .into_iter()
             .map(|found| {
                 let Problem { place, key, .. } = &found.problem;
@@ -197,7 +214,9 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`] with every problem found, without file and line.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let problems: Vec<Problem> = validate::problems(self).into_iter().map(|found| found.problem).collect();
+        let nothing_is_written = |_, _: &str| false;
+        let found = validate::problems(self, &nothing_is_written);
+        let problems: Vec<Problem> = found.into_iter().map(|found| found.problem).collect();
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
     }
 
@@ -219,14 +238,21 @@ impl Config {
         let mut sections = vec![
             (Place::Top, top),
             (Place::Http, self.http.settings()),
+            (Place::Tcp, self.tcp.settings()),
             (Place::Stomp, self.stomp.settings()),
             (Place::Broker, self.broker.settings()),
         ];
         for (index, endpoint) in self.endpoints.iter_mut().enumerate() {
             sections.push((Place::Endpoint(index), endpoint.settings()));
         }
+        sections.extend(destination_sections(&mut self.destinations));
         sections
     }
+}
+
+fn destination_sections(destinations: &mut [Destination]) -> impl Iterator<Item = (Place, Vec<Setting<'_>>)> {
+    let numbered = destinations.iter_mut().enumerate();
+    numbered.map(|(index, destination)| (Place::Destination(index), destination.settings()))
 }
 
 impl Http {
@@ -255,16 +281,11 @@ impl Stomp {
             Setting::size("max_body", &mut self.max_body),
             Setting::size("max_frame", &mut self.max_frame),
             Setting::count("max_subscriptions", &mut self.max_subscriptions),
-        ]
-    }
-}
-
-impl Broker {
-    fn settings(&mut self) -> Vec<Setting<'_>> {
-        vec![
-            Setting::count("max_destinations", &mut self.max_destinations),
-            Setting::count("max_patterns", &mut self.max_patterns),
-            Setting::size("max_name", &mut self.max_name),
+            Setting::count("max_transactions", &mut self.max_transactions),
+            Setting::count("max_transaction_frames", &mut self.max_transaction_frames),
+            Setting::size("max_transaction_bytes", &mut self.max_transaction_bytes),
+            Setting::size("max_selector", &mut self.max_selector),
+            Setting::size("max_backlog", &mut self.max_backlog),
         ]
     }
 }
@@ -274,9 +295,11 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             http: Http::default(),
+            tcp: Tcp::default(),
             stomp: Stomp::default(),
             broker: Broker::default(),
             endpoints: vec![Endpoint::default()],
+            destinations: Vec::new(),
             metrics_path: None,
             shutdown_grace: Duration::from_secs(5),
             landing_page: true,
@@ -309,13 +332,12 @@ impl Default for Stomp {
             max_body: units::MIB,
             max_frame: units::MIB + 64 * units::KIB,
             max_subscriptions: 1000,
+            max_transactions: 16,
+            max_transaction_frames: 1000,
+            max_transaction_bytes: 4 * units::MIB,
+            max_selector: units::KIB,
+            max_backlog: 8 * units::MIB,
         }
-    }
-}
-
-impl Default for Broker {
-    fn default() -> Self {
-        Broker { max_destinations: 100_000, max_patterns: 100_000, max_name: units::KIB }
     }
 }
 
@@ -325,20 +347,46 @@ mod tests {
 
     use super::*;
 
-    /// The field names that a pretty Debug output shows, one a line.
-    fn field_names(shown: &str) -> BTreeSet<String> {
-        shown.lines().filter_map(|line| line.trim_start().split_once(": ")).map(|(name, _)| name.to_owned()).collect()
+    /// The field names that a pretty Debug output shows, one a line; only the outermost struct's.
+    fn field_names(shown: &impl std::fmt::Debug) -> BTreeSet<String> {
+        let shown = format!("{shown:#?}");
+        let own =
+            shown.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| !line.starts_with([' ', '}']));
+        own.filter_map(|line| line.split_once(": ")).map(|(name, _)| name.to_owned()).collect()
     }
 
     #[test]
     fn every_field_is_a_setting() {
-        let config = Config::default();
-        let mut fields = field_names(&format!("{config:#?}"));
-        for section in ["http", "stomp", "broker", "endpoints"] {
-            assert!(fields.remove(section), "{section}");
+        let destination = Destination { history: Some(History::new(1)), ..Destination::default() };
+        let config = Config { destinations: vec![destination], ..Config::default() };
+        let without = |mut fields: BTreeSet<String>, inner: &[&str]| {
+            assert!(inner.iter().all(|field| fields.remove(*field)), "{inner:?} in {fields:?}");
+            fields
+        };
+        // In the file a queue's fields stand beside those of its section, most of them with its name before them.
+        let in_queue = field_names(&config.broker.queue).into_iter().map(|field| match field.as_str() {
+            "max_deliveries" | "dead_letter" => field,
+            _ => format!("queue_{field}"),
+        });
+        let in_queue: BTreeSet<String> = in_queue.collect();
+        let in_history = field_names(&config.destinations[0].history.as_ref().expect("set above"));
+        let in_history: BTreeSet<String> = in_history.into_iter().map(|field| format!("history.{field}")).collect();
+        let tables = ["http", "tcp", "stomp", "broker", "endpoints", "destinations"];
+        for (place, fields) in [
+            (Place::Top, without(field_names(&config), &tables)),
+            (Place::Http, field_names(&config.http)),
+            (Place::Tcp, field_names(&config.tcp)),
+            (Place::Stomp, field_names(&config.stomp)),
+            (Place::Broker, &without(field_names(&config.broker), &["queue"]) | &in_queue),
+            (Place::Endpoint(0), field_names(&config.endpoints[0])),
+            (
+                Place::Destination(0),
+                &(&without(field_names(&config.destinations[0]), &["history", "queue"]) | &in_history) | &in_queue,
+            ),
+        ] {
+            let settings = config.describe().into_iter().filter(|setting| setting.place == place);
+            assert_eq!(settings.map(|setting| setting.key.to_owned()).collect::<BTreeSet<_>>(), fields, "{place}");
         }
-        let settings: BTreeSet<String> = config.describe().into_iter().map(|setting| setting.key.to_owned()).collect();
-        assert_eq!(fields, settings);
     }
 
     #[test]

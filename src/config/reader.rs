@@ -11,11 +11,19 @@ use toml::de::{DeTable, DeValue};
 use super::error::{Complaint, ConfigError, Problem};
 use super::settings::{Described, Place, Setting};
 use super::values::kind_of;
-use super::{Config, Endpoint, suggest};
+use super::{Config, Destination, Endpoint, History, suggest};
+
+/// The place of the table with that number in a list.
+type Numbered = fn(usize) -> Place;
 
 /// The tables a file may have at its top, beside the keys there.
-const TABLES: [(&str, &str); 4] =
-    [("http", "[http]"), ("stomp", "[stomp]"), ("broker", "[broker]"), ("endpoint", "[[endpoint]]")];
+const TABLES: [(&str, Place); 4] =
+    [("http", Place::Http), ("tcp", Place::Tcp), ("stomp", Place::Stomp), ("broker", Place::Broker)];
+/// The tables that a file may have several times there.
+const LISTS: [(&str, Numbered); 2] = [("endpoint", Place::Endpoint), ("destination", Place::Destination)];
+/// The table inside of a `[[destination]]`, whose keys are settings with a dot: in braces, with a header of its own, or by dotted
+/// keys, TOML makes no difference.
+const INNER: &str = "history";
 
 /// Reads a file's text. The values are of the right kind but may still make no sense.
 pub(super) fn read(text: &str, file: &str) -> Result<(Config, Lines), ConfigError> {
@@ -25,8 +33,8 @@ pub(super) fn read(text: &str, file: &str) -> Result<(Config, Lines), ConfigErro
         // Some messages have several lines; ours have one per problem.
         message: error.message().replace('\n', ", "),
     })?;
-    let mut reader =
-        Reader { text, known: Config::default().describe(), lines: Lines::default(), problems: Vec::new() };
+    let every_table = Config { destinations: vec![Destination::default()], ..Config::default() };
+    let mut reader = Reader { text, known: every_table.describe(), lines: Lines::default(), problems: Vec::new() };
     let config = reader.config(root.get_ref());
     let Reader { lines, mut problems, .. } = reader;
     if problems.is_empty() {
@@ -75,9 +83,20 @@ impl Reader<'_> {
             config.endpoints = vec![Endpoint::default(); endpoints];
         }
         for (place, settings) in config.sections() {
-            if let Some((_, table)) = tables.iter().find(|(found, _)| *found == place) {
-                self.section(place, table, settings);
-            }
+            self.section(place, &tables, settings);
+        }
+        // Last, wherever they stand: what they leave out is as in [broker].
+        let destinations = tables.iter().filter(|(place, _)| matches!(place, Place::Destination(_)));
+        config.destinations = destinations
+            .map(|(_, table)| Destination {
+                // Without fields nothing could be read into them; that there is no count yet is found later.
+                history: table.get(INNER).map(|_| History::new(0)),
+                queue: config.broker.queue.clone(),
+                ..Destination::default()
+            })
+            .collect();
+        for (place, settings) in super::destination_sections(&mut config.destinations) {
+            self.section(place, &tables, settings);
         }
         config
     }
@@ -86,100 +105,128 @@ impl Reader<'_> {
     fn tables<'v, 'i>(&mut self, root: &'v DeTable<'i>) -> Vec<(Place, &'v DeTable<'i>)> {
         let mut tables = vec![(Place::Top, root)];
         for (name, value) in root {
-            let Some((key, header)) = TABLES.into_iter().find(|(key, _)| key == name.get_ref()) else {
-                continue;
-            };
-            self.lines.keys.insert((Place::Top, key.to_owned()), line_of(self.text, name.span()));
-            let place = match key {
-                "http" => Place::Http,
-                "stomp" => Place::Stomp,
-                "broker" => Place::Broker,
-                _ => {
-                    self.endpoints(value.get_ref(), &mut tables);
-                    continue;
+            let key = name.get_ref().as_ref();
+            if is_table(key) {
+                self.lines.keys.insert((Place::Top, key.to_owned()), line_of(self.text, name.span()));
+            }
+            if let Some((_, place)) = LISTS.into_iter().find(|(list, _)| *list == key) {
+                self.list(key, place, value.get_ref(), &mut tables);
+            } else if let Some((_, place)) = TABLES.into_iter().find(|(table, _)| *table == key) {
+                match value.get_ref().as_table() {
+                    Some(table) => {
+                        self.lines.tables.insert(place, line_of(self.text, value.span()));
+                        tables.push((place, table));
+                    }
+                    None => self.wrong_table(key, place, value.get_ref()),
                 }
-            };
-            match value.get_ref().as_table() {
-                Some(table) => {
-                    self.lines.tables.insert(place, line_of(self.text, value.span()));
-                    tables.push((place, table));
-                }
-                None => self.wrong_table(key, header, value.get_ref()),
             }
         }
         tables
     }
 
-    fn endpoints<'v, 'i>(&mut self, value: &'v DeValue<'i>, tables: &mut Vec<(Place, &'v DeTable<'i>)>) {
+    fn list<'v, 'i>(
+        &mut self,
+        key: &str,
+        place: Numbered,
+        value: &'v DeValue<'i>,
+        tables: &mut Vec<(Place, &'v DeTable<'i>)>,
+    ) {
         let list = value.as_array().filter(|list| list.iter().all(|item| item.get_ref().is_table()));
         let Some(list) = list else {
-            return self.wrong_table("endpoint", "[[endpoint]]", value);
+            return self.wrong_table(key, place(0), value);
         };
-        if list.is_empty() {
+        if list.is_empty() && place(0) == Place::Endpoint(0) {
             let complaint = Complaint::new(
                 "is an empty list",
                 "leave it out for the one endpoint at /stomp, or write [[endpoint]] tables",
             );
-            self.problems.push(complaint.about(Place::Top, "endpoint"));
+            self.problems.push(complaint.about(Place::Top, key));
         }
         for (index, item) in list.iter().enumerate() {
             let Some(table) = item.get_ref().as_table() else {
                 continue;
             };
-            self.lines.tables.insert(Place::Endpoint(index), line_of(self.text, item.span()));
-            tables.push((Place::Endpoint(index), table));
+            self.lines.tables.insert(place(index), line_of(self.text, item.span()));
+            tables.push((place(index), table));
         }
     }
 
-    fn wrong_table(&mut self, key: &str, header: &str, value: &DeValue<'_>) {
+    fn wrong_table(&mut self, key: &str, place: Place, value: &DeValue<'_>) {
         let complaint = Complaint::new(
             format!("is {}", kind_of(value)),
-            format!("write {header} on a line of its own, and its keys below"),
+            format!("write {} on a line of its own, and its keys below", place.header()),
         );
         self.problems.push(complaint.about(Place::Top, key));
     }
 
-    fn section(&mut self, place: Place, table: &DeTable<'_>, mut settings: Vec<Setting<'_>>) {
-        for (name, value) in table {
+    /// Reads the table of that place into its settings, if the file has one.
+    fn section(&mut self, place: Place, tables: &[(Place, &DeTable<'_>)], mut settings: Vec<Setting<'_>>) {
+        let Some((_, table)) = tables.iter().find(|(found, _)| *found == place) else {
+            return;
+        };
+        for (name, value) in *table {
             let key = name.get_ref().as_ref();
-            if place == Place::Top && TABLES.iter().any(|(table, _)| *table == key) {
+            if place == Place::Top && is_table(key) {
                 continue;
             }
             self.lines.keys.insert((place, key.to_owned()), line_of(self.text, name.span()));
-            let outcome = match settings.iter_mut().find(|setting| setting.key == key) {
-                Some(setting) => setting.read(value.get_ref()).map_err(|complaint| complaint.about(place, key)),
-                None => Err(self.unknown(place, key)),
-            };
-            self.problems.extend(outcome.err());
+            if key == INNER && matches!(place, Place::Destination(_)) {
+                self.inner(place, value.get_ref(), &mut settings);
+            } else {
+                self.setting(place, key, value.get_ref(), &mut settings);
+            }
         }
+    }
+
+    fn inner(&mut self, place: Place, value: &DeValue<'_>, settings: &mut [Setting<'_>]) {
+        let Some(table) = value.as_table() else {
+            let fault = format!("is {}, not a table", kind_of(value));
+            let mend = format!("write {INNER} = {{ count = 100, age = \"1h\" }}");
+            self.problems.push(Complaint::new(fault, mend).about(place, INNER));
+            return;
+        };
+        for (name, value) in table {
+            let key = format!("{INNER}.{}", name.get_ref());
+            self.lines.keys.insert((place, key.clone()), line_of(self.text, name.span()));
+            self.setting(place, &key, value.get_ref(), settings);
+        }
+    }
+
+    fn setting(&mut self, place: Place, key: &str, value: &DeValue<'_>, settings: &mut [Setting<'_>]) {
+        let outcome = match settings.iter_mut().find(|setting| setting.key == key) {
+            Some(setting) => setting.read(value).map_err(|complaint| complaint.about(place, key)),
+            None => Err(self.unknown(place, key)),
+        };
+        self.problems.extend(outcome.err());
     }
 
     /// An unknown key is a known one in the wrong table, or a mistyped one, or a stranger.
     fn unknown(&self, place: Place, key: &str) -> Problem {
-        let elsewhere: Vec<String> = self
+        let mut elsewhere: Vec<String> = self
             .known
             .iter()
-            .filter(|known| known.key == key)
-            .map(|known| {
-                if known.place == Place::Top {
-                    "at the top, before the first table".to_owned()
-                } else {
-                    format!("in {}", known.place.header())
-                }
+            .filter(|known| known.key == key || known.key.split_once('.').is_some_and(|(table, _)| table == key))
+            .map(|known| match known.place {
+                Place::Top => "at the top, before the first table".to_owned(),
+                place => format!("in {}", place.header()),
             })
             .collect();
-        let tables = TABLES.into_iter().filter(|_| place == Place::Top).map(|(table, _)| table);
-        let here: Vec<&str> = self
-            .known
-            .iter()
-            .filter(|known| known.place.header() == place.header())
-            .map(|known| known.key)
-            .chain(tables)
-            .collect();
+        elsewhere.dedup();
+        let tables = TABLES.into_iter().map(|(table, _)| table).chain(LISTS.into_iter().map(|(list, _)| list));
+        let known = self.known.iter().filter(|known| known.place.header() == place.header()).map(|known| known.key);
+        let mut here: Vec<&str> = match key.split_once('.') {
+            // Inside of an inner table only its own keys are of interest, and outside of it only its name.
+            Some((table, _)) => known.filter(|known| known.starts_with(table)).collect(),
+            None => known.map(|known| known.split_once('.').map_or(known, |(table, _)| table)).collect(),
+        };
+        here.dedup();
+        here.extend(tables.filter(|_| place == Place::Top));
         let mend = if !elsewhere.is_empty() {
-            format!("it belongs {}", elsewhere.join(" or "))
-        } else if let Some(near) = suggest::nearest(key, here.iter().copied()) {
-            format!("did you mean `{near}`?")
+            // With a comma in one of them, the others need one too.
+            let or = if elsewhere.iter().any(|one| one.contains(',')) { ", or " } else { " or " };
+            format!("it belongs {}", elsewhere.join(or))
+        } else if let Some(near) = suggest::nearest(bare(key), here.iter().copied().map(bare)) {
+            format!("did you mean `{}{near}`?", key.strip_suffix(bare(key)).unwrap_or_default())
         } else {
             format!("the keys here are {}", here.join(", "))
         };
@@ -192,6 +239,15 @@ impl Reader<'_> {
             mend,
         }
     }
+}
+
+fn is_table(key: &str) -> bool {
+    TABLES.iter().any(|(table, _)| *table == key) || LISTS.iter().any(|(list, _)| *list == key)
+}
+
+/// A key without the name of its inner table, which would only make all of them look alike.
+fn bare(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(_, bare)| bare)
 }
 
 /// The line, counted from 1, on which a span begins.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::endpoint::{SameSite, Service};
+use super::endpoint::SameSite;
 use super::error::Complaint;
 use super::origins::AllowedOrigins;
 use super::transports::{Transport, Transports};
@@ -25,6 +25,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest size, in bytes.
 const LARGEST: usize = GIB;
+/// The largest size of what many sessions share, in bytes: more than any machine has.
+const LARGEST_OF_MANY: usize = GIB.saturating_mul(1024);
 /// The highest count.
 const HIGHEST: usize = 1_000_000_000;
 
@@ -35,12 +37,16 @@ pub enum Place {
     Top,
     /// `[http]`
     Http,
+    /// `[tcp]`
+    Tcp,
     /// `[stomp]`
     Stomp,
     /// `[broker]`
     Broker,
     /// The `[[endpoint]]` with this number, counted from 0.
     Endpoint(usize),
+    /// The `[[destination]]` with this number, counted from 0.
+    Destination(usize),
 }
 
 /// One setting as a configuration file would say it; see [`Config::describe`](super::Config::describe).
@@ -48,7 +54,7 @@ pub enum Place {
 pub struct Described {
     /// The table that the key stands in.
     pub place: Place,
-    /// The key.
+    /// The key; with a dot where it stands in a table of its own inside of `place`, as in `history.count`.
     pub key: &'static str,
     /// What kind of value it takes, in a word: `duration`, `size`, `count`, `flag`, `text`, `address`, `name` or `names`.
     pub kind: &'static str,
@@ -63,18 +69,59 @@ pub(super) struct Setting<'a> {
 }
 
 enum Slot<'a> {
-    Duration { value: &'a mut Duration, zero_allowed: bool },
-    Size { value: &'a mut usize, least: usize },
-    Count { value: &'a mut usize },
-    SmallCount { value: &'a mut u32, range: RangeInclusive<u32> },
+    Duration {
+        value: &'a mut Duration,
+        zero_allowed: bool,
+    },
+    Size {
+        value: &'a mut usize,
+        range: RangeInclusive<usize>,
+    },
+    Count {
+        value: &'a mut usize,
+        range: RangeInclusive<usize>,
+    },
+    SmallCount {
+        value: &'a mut u32,
+        range: RangeInclusive<u32>,
+    },
     Flag(&'a mut bool),
     Text(&'a mut String),
     OptionalText(&'a mut Option<String>),
+    TextOrNone(&'a mut Option<String>),
     Address(&'a mut SocketAddr),
-    Service(&'a mut Service),
+    OptionalAddress(&'a mut Option<SocketAddr>),
+    Choice(Box<dyn Names + 'a>),
     SameSite(&'a mut Option<SameSite>),
     Origins(&'a mut AllowedOrigins),
     Transports(&'a mut Transports),
+    /// There is no field now, because the table that the key stands in is left out.
+    Absent {
+        kind: &'static str,
+    },
+}
+
+/// A field that takes one of a few named values, whatever its type.
+trait Names {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), Complaint>;
+    fn name(&self) -> &'static str;
+}
+
+struct Choice<'a, T: 'static> {
+    value: &'a mut T,
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+}
+
+impl<T: Copy> Names for Choice<'_, T> {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), Complaint> {
+        *self.value = values::choice(value, self.all, self.name)?;
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        (self.name)(*self.value)
+    }
 }
 
 impl<'a> Setting<'a> {
@@ -92,11 +139,20 @@ impl<'a> Setting<'a> {
     }
 
     pub(super) fn size_from(key: &'static str, value: &'a mut usize, least: usize) -> Self {
-        Setting { key, slot: Slot::Size { value, least } }
+        Setting { key, slot: Slot::Size { value, range: least..=LARGEST } }
+    }
+
+    /// A size of what many sessions share.
+    pub(super) fn size_of_many(key: &'static str, value: &'a mut usize) -> Self {
+        Setting { key, slot: Slot::Size { value, range: 1..=LARGEST_OF_MANY } }
     }
 
     pub(super) fn count(key: &'static str, value: &'a mut usize) -> Self {
-        Setting { key, slot: Slot::Count { value } }
+        Self::count_in(key, value, 1..=HIGHEST)
+    }
+
+    pub(super) fn count_in(key: &'static str, value: &'a mut usize, range: RangeInclusive<usize>) -> Self {
+        Setting { key, slot: Slot::Count { value, range } }
     }
 
     pub(super) fn small_count(key: &'static str, value: &'a mut u32, range: RangeInclusive<u32>) -> Self {
@@ -115,12 +171,27 @@ impl<'a> Setting<'a> {
         Setting { key, slot: Slot::OptionalText(value) }
     }
 
+    /// A text where the empty one means none, so that a table can take back what another one gives it.
+    pub(super) fn text_or_none(key: &'static str, value: &'a mut Option<String>) -> Self {
+        Setting { key, slot: Slot::TextOrNone(value) }
+    }
+
     pub(super) fn address(key: &'static str, value: &'a mut SocketAddr) -> Self {
         Setting { key, slot: Slot::Address(value) }
     }
 
-    pub(super) fn service(key: &'static str, value: &'a mut Service) -> Self {
-        Setting { key, slot: Slot::Service(value) }
+    pub(super) fn optional_address(key: &'static str, value: &'a mut Option<SocketAddr>) -> Self {
+        Setting { key, slot: Slot::OptionalAddress(value) }
+    }
+
+    /// One of `all`, by its name.
+    pub(super) fn choice<T: Copy>(
+        key: &'static str,
+        value: &'a mut T,
+        all: &'static [T],
+        name: fn(T) -> &'static str,
+    ) -> Self {
+        Setting { key, slot: Slot::Choice(Box::new(Choice { value, all, name })) }
     }
 
     pub(super) fn same_site(key: &'static str, value: &'a mut Option<SameSite>) -> Self {
@@ -135,18 +206,25 @@ impl<'a> Setting<'a> {
         Setting { key, slot: Slot::Transports(value) }
     }
 
+    /// A key of an inner table that is left out.
+    pub(super) fn absent(key: &'static str, kind: &'static str) -> Self {
+        Setting { key, slot: Slot::Absent { kind } }
+    }
+
     /// Puts a value from a file into the field. A complaint leaves the field as it was.
     pub(super) fn read(&mut self, value: &DeValue<'_>) -> Result<(), Complaint> {
         match &mut self.slot {
             Slot::Duration { value: field, .. } => **field = values::duration(value)?,
-            Slot::Size { value: field, .. } => **field = values::size(value, LARGEST)?,
-            Slot::Count { value: field } => **field = values::count(value, HIGHEST)?,
+            Slot::Size { value: field, range } => **field = values::size(value, *range.end())?,
+            Slot::Count { value: field, range } => **field = values::count(value, *range.end())?,
             Slot::SmallCount { value: field, range } => **field = values::count(value, *range.end())?,
             Slot::Flag(field) => **field = values::flag(value)?,
             Slot::Text(field) => **field = values::text(value)?.to_owned(),
             Slot::OptionalText(field) => **field = Some(values::text(value)?.to_owned()),
+            Slot::TextOrNone(field) => **field = values::text_or_none(value)?,
             Slot::Address(field) => **field = values::address(value)?,
-            Slot::Service(field) => **field = values::pick(values::text(value)?, &Service::ALL, Service::name)?,
+            Slot::OptionalAddress(field) => **field = Some(values::address(value)?),
+            Slot::Choice(field) => field.read(value)?,
             Slot::SameSite(field) => {
                 // Headers spell these names with a capital; both spellings mean the same here.
                 let text = values::text(value)?.to_ascii_lowercase();
@@ -158,6 +236,10 @@ impl<'a> Setting<'a> {
                 let picked = names.iter().map(|name| values::pick(name, &Transport::ALL, Transport::name));
                 **field = Transports::Only(picked.collect::<Result<_, _>>()?);
             }
+            // Without the inner table, a key with a dot in it can only have come in quotes.
+            Slot::Absent { .. } => {
+                return Err(Complaint::new("is a quoted key with a dot in it", "take the quotes away"));
+            }
         }
         Ok(())
     }
@@ -166,9 +248,9 @@ impl<'a> Setting<'a> {
     pub(super) fn check(&self) -> Result<(), Complaint> {
         match &self.slot {
             Slot::Duration { value, zero_allowed } => check_duration(**value, *zero_allowed),
-            Slot::Size { value, least } => check_size(**value, *least),
-            Slot::Count { value } => check_count(**value, 1..=HIGHEST),
-            Slot::SmallCount { value, range } => check_count(**value, range.clone()),
+            Slot::Size { value, range } => check_size(**value, range),
+            Slot::Count { value, range } => check_count(**value, range),
+            Slot::SmallCount { value, range } => check_count(**value, range),
             Slot::Origins(origins) => origins.check(),
             Slot::Transports(Transports::Only(named)) if named.is_empty() => Err(Complaint::new(
                 "names no transport, so nobody could connect",
@@ -183,19 +265,22 @@ impl<'a> Setting<'a> {
         let (kind, value) = match &self.slot {
             Slot::Duration { value, .. } => ("duration", Some(quoted(&show_duration(**value)))),
             Slot::Size { value, .. } => ("size", Some(quoted(&show_size(**value)))),
-            Slot::Count { value } => ("count", Some(value.to_string())),
+            Slot::Count { value, .. } => ("count", Some(value.to_string())),
             Slot::SmallCount { value, .. } => ("count", Some(value.to_string())),
             Slot::Flag(value) => ("flag", Some(value.to_string())),
             Slot::Text(value) => ("text", Some(quoted(value))),
             Slot::OptionalText(value) => ("text", value.as_deref().map(quoted)),
+            Slot::TextOrNone(value) => ("text", Some(quoted(value.as_deref().unwrap_or_default()))),
             Slot::Address(value) => ("address", Some(quoted(&value.to_string()))),
-            Slot::Service(value) => ("name", Some(quoted(value.name()))),
+            Slot::OptionalAddress(value) => ("address", value.map(|address| quoted(&address.to_string()))),
+            Slot::Choice(value) => ("name", Some(quoted(value.name()))),
             Slot::SameSite(value) => ("name", value.map(|same_site| quoted(same_site.name()))),
             Slot::Origins(value) => ("names", value.as_list().map(|list| quoted_list(list.iter().map(String::as_str)))),
             Slot::Transports(Transports::All) => ("names", None),
             Slot::Transports(Transports::Only(named)) => {
                 ("names", Some(quoted_list(named.iter().map(|one| one.name()))))
             }
+            Slot::Absent { kind } => (*kind, None),
         };
         Described { place, key: self.key, kind, value }
     }
@@ -207,19 +292,21 @@ impl Place {
         match self {
             Place::Top => "",
             Place::Http => "[http]",
+            Place::Tcp => "[tcp]",
             Place::Stomp => "[stomp]",
             Place::Broker => "[broker]",
             Place::Endpoint(_) => "[[endpoint]]",
+            Place::Destination(_) => "[[destination]]",
         }
     }
 }
 
-/// As part of a sentence: `at the top`, `in [http]`, `in [[endpoint]] 2`. Endpoints are counted from 1 here, for people.
+/// As part of a sentence: `at the top`, `in [http]`, `in [[endpoint]] 2`. Tables of a list are counted from 1 here, for people.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Top => f.write_str("at the top"),
-            Place::Endpoint(index) => write!(f, "in [[endpoint]] {}", index + 1),
+            Place::Endpoint(index) | Place::Destination(index) => write!(f, "in {} {}", self.header(), index + 1),
             table => write!(f, "in {}", table.header()),
         }
     }
@@ -250,17 +337,18 @@ fn check_duration(value: Duration, zero_allowed: bool) -> Result<(), Complaint> 
     Err(Complaint::new(fault, mend))
 }
 
-fn check_size(value: usize, least: usize) -> Result<(), Complaint> {
+fn check_size(value: usize, range: &RangeInclusive<usize>) -> Result<(), Complaint> {
+    let (least, most) = (*range.start(), *range.end());
     let fault = match value {
         0 => "is zero".to_owned(),
         small if small < least => format!("is too small: {}", show_size(small)),
-        large if large > LARGEST => format!("is too large: {}", show_size(large)),
+        large if large > most => format!("is too large: {}", show_size(large)),
         _ => return Ok(()),
     };
-    Err(Complaint::new(fault, format!("write a size from {} to {}", show_size(least), show_size(LARGEST))))
+    Err(Complaint::new(fault, format!("write a size from {} to {}", show_size(least), show_size(most))))
 }
 
-fn check_count<N: PartialOrd + Default + fmt::Display>(value: N, range: RangeInclusive<N>) -> Result<(), Complaint> {
+fn check_count<N: PartialOrd + Default + fmt::Display>(value: N, range: &RangeInclusive<N>) -> Result<(), Complaint> {
     if range.contains(&value) {
         return Ok(());
     }

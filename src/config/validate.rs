@@ -1,7 +1,10 @@
 //! What settings mean together: paths that do not collide, limits that fit into each other, origins and cookies that browsers
-//! accept. Ranges of single settings are checked here too, from the sections' own lists.
+//! accept. Ranges of single settings are checked here too, from the sections' own lists. What the `[[destination]]` tables mean
+//! is in `destination_rules`.
 //!
 //! Does not know: TOML, files; a fault is told by its table and key, and the caller adds the line.
+
+use std::net::{IpAddr, SocketAddr};
 
 use super::endpoint::{Endpoint, SameSite, Service};
 use super::error::{Complaint, Problem};
@@ -15,27 +18,43 @@ pub(super) struct Found {
     pub(super) related: Vec<(Place, &'static str)>,
 }
 
-/// Everything wrong with `config`, each setting named at most once.
-pub(super) fn problems(config: &Config) -> Vec<Found> {
-    let mut check = Check { found: Vec::new() };
+/// Everything wrong with `config`, each setting named at most once. `written` tells whether a key stands in the file, for
+/// keys that say nothing new and are out of place all the same.
+pub(super) fn problems(config: &Config, written: &dyn Fn(Place, &str) -> bool) -> Vec<Found> {
+    let mut check = Check { found: Vec::new(), written };
+    check.missing(config);
     check.ranges(config);
     check.limits(config);
+    check.broker_limits(config);
+    check.addresses(config);
     check.paths(config);
     for (index, endpoint) in config.endpoints.iter().enumerate() {
         check.endpoint(Place::Endpoint(index), endpoint);
     }
+    check.destinations(config);
     check.found
 }
 
-struct Check {
+pub(super) struct Check<'w> {
     found: Vec<Found>,
+    pub(super) written: &'w dyn Fn(Place, &str) -> bool,
 }
 
-impl Check {
-    fn add(&mut self, place: Place, key: &str, complaint: Complaint, related: &[(Place, &'static str)]) {
+impl Check<'_> {
+    pub(super) fn add(&mut self, place: Place, key: &str, complaint: Complaint, related: &[(Place, &'static str)]) {
         // The second complaint about one setting is mostly an echo of the first.
         if !self.found.iter().any(|found| found.problem.place == place && found.problem.key == key) {
             self.found.push(Found { problem: complaint.about(place, key), related: related.to_vec() });
+        }
+    }
+
+    /// The same, unless one of the settings that it comes from is at fault itself.
+    fn add_unless_echo(&mut self, place: Place, key: &str, complaint: Complaint, related: &[(Place, &'static str)]) {
+        let at_fault = |(place, key): &(Place, &str)| {
+            self.found.iter().any(|found| found.problem.place == *place && found.problem.key == *key)
+        };
+        if !related.iter().any(at_fault) {
+            self.add(place, key, complaint, related);
         }
     }
 
@@ -79,6 +98,58 @@ impl Check {
                     &[(place, "max_message")],
                 );
             }
+        }
+    }
+
+    /// The same for what the broker holds.
+    fn broker_limits(&mut self, config: &Config) {
+        let broker = &config.broker;
+        let place = Place::Broker;
+        if broker.max_prefetch < broker.prefetch {
+            self.add_unless_echo(
+                place,
+                "max_prefetch",
+                fewer("max_prefetch", broker.max_prefetch, "`prefetch`", broker.prefetch),
+                &[(place, "prefetch")],
+            );
+        }
+        if broker.queues_messages < broker.queue.messages {
+            self.add_unless_echo(
+                place,
+                "queues_messages",
+                fewer("queues_messages", broker.queues_messages, "`queue_messages`", broker.queue.messages),
+                &[(place, "queue_messages")],
+            );
+        }
+        if broker.queues_bytes < broker.queue.bytes {
+            self.add_unless_echo(
+                place,
+                "queues_bytes",
+                smaller("queues_bytes", broker.queues_bytes, "`queue_bytes`", broker.queue.bytes),
+                &[(place, "queue_bytes")],
+            );
+        }
+        let kept = broker.queues_bytes.saturating_add(broker.history_bytes);
+        if broker.high_water <= kept {
+            let complaint = Complaint::new(
+                format!(
+                    "is {}, and full queues and histories alone come to `queues_bytes` + `history_bytes`, which is {}",
+                    show_size(broker.high_water),
+                    show_size(kept)
+                ),
+                "write more than that, so that live messages have room, or lower the others",
+            );
+            self.add_unless_echo(place, "high_water", complaint, &[(place, "queues_bytes"), (place, "history_bytes")]);
+        }
+    }
+
+    fn addresses(&mut self, config: &Config) {
+        if let Some(listen) = config.tcp.listen
+            && collide(listen, config.listen)
+        {
+            let fault = format!("is {listen}, but that port is taken by `listen` at the top, {}", config.listen);
+            let mend = "give one of them another port; STOMP brokers mostly have 61613";
+            self.add(Place::Tcp, "listen", Complaint::new(fault, mend), &[(Place::Top, "listen")]);
         }
     }
 
@@ -162,6 +233,20 @@ fn smaller(key: &str, value: usize, other: &str, least: usize) -> Complaint {
         format!("is {}, less than {other}, which is {}", show_size(value), show_size(least)),
         format!("write {key} = \"{}\" or more, or lower the other", show_size(least)),
     )
+}
+
+fn fewer(key: &str, value: usize, other: &str, least: usize) -> Complaint {
+    Complaint::new(
+        format!("is {value}, less than {other}, which is {least}"),
+        format!("write {key} = {least} or more, or lower the other"),
+    )
+}
+
+/// Whether the system would refuse to listen on both.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    // An unspecified address is all of its family; that of IPv6 is IPv4's too.
+    let takes = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
+    one.port() != 0 && one.port() == other.port() && (takes(one.ip(), other.ip()) || takes(other.ip(), one.ip()))
 }
 
 /// A path as it can be compared with a request's, segment by segment (SockJS protocol, URLs: a base URL never ends in a slash).

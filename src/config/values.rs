@@ -17,7 +17,14 @@ pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, Complaint> {
 }
 
 pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Complaint> {
-    value.as_str().ok_or_else(|| wrong_kind(value, "a string", "put it in quotes"))
+    let mend = if value.is_array() { "write one string, without brackets" } else { "put it in quotes" };
+    value.as_str().ok_or_else(|| wrong_kind(value, "a string", mend))
+}
+
+/// A text where the empty one means none.
+pub(super) fn text_or_none(value: &DeValue<'_>) -> Result<Option<String>, Complaint> {
+    let text = value.as_str().ok_or_else(|| wrong_kind(value, "a string", "write a text in quotes, \"\" for none"))?;
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
 pub(super) fn texts(value: &DeValue<'_>, example: &str) -> Result<Vec<String>, Complaint> {
@@ -69,6 +76,13 @@ pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, Complaint> {
         };
         Complaint::new(format!("is no address with a port: {text:?}"), mend)
     })
+}
+
+/// The one of `all` that the value names.
+pub(super) fn choice<T: Copy>(value: &DeValue<'_>, all: &[T], name: fn(T) -> &'static str) -> Result<T, Complaint> {
+    let names = || all.iter().map(|one| format!("{:?}", name(*one))).collect::<Vec<_>>().join(", ");
+    let text = value.as_str().ok_or_else(|| wrong_kind(value, "a string", &format!("write one of {}", names())))?;
+    pick(text, all, name)
 }
 
 /// The one of `all` whose name is `text`.
