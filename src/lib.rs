@@ -7,6 +7,7 @@
 //! [`gateway`]. There a [`session`] stands for the client whatever its transport; its protocol, mostly STOMP, parsed by the
 //! pure state machines of [`stomp`], acts on the [`broker`]. The broker puts a [`publication`] into the outboxes of all
 //! subscribers and wakes whoever drains them; the drain encodes once for all and writes once for everything that waits.
+//! Backends, who speak STOMP over plain TCP, enter the gateway beside [`http`] and share all that is below.
 //!
 //! Everything between [`http`] and the sockets of others is synchronous and knows no clock: time and bytes are arguments.
 //!
@@ -28,11 +29,14 @@
 
 pub mod broker;
 pub mod config;
+mod connection;
 pub mod gateway;
 pub mod http;
 pub mod metrics;
+mod pause;
 pub mod publication;
 pub mod server;
 pub mod session;
 pub mod sockjs;
 pub mod stomp;
+mod tcp;

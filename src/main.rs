@@ -39,6 +39,9 @@ struct Serve {
     /// Listen here instead of where the configuration says; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Also speak STOMP over plain TCP here, for backends; 127.0.0.1:61613 is the usual place. There is no authentication yet.
+    #[arg(long, value_name = "ADDR")]
+    tcp: Option<SocketAddr>,
     /// Also offer /echo, /close, /amplify, /ticker, /broadcast and the others that SockJS test suites expect.
     #[arg(long)]
     test_services: bool,
@@ -77,7 +80,7 @@ fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
             None => None,
         };
         let server = Server::bind(&config, metrics).await?;
-        welcome(&config, server.address())?;
+        welcome(&config, server.address(), server.tcp_address())?;
         server.run(stop_signal()).await;
         Ok(())
     })
@@ -98,6 +101,9 @@ fn configuration(serve: &Serve) -> Result<Config, Box<dyn std::error::Error>> {
     if let Some(listen) = serve.listen {
         config.listen = listen;
     }
+    if let Some(tcp) = serve.tcp {
+        config.tcp.listen = Some(tcp);
+    }
     if let Some(url) = &serve.client_url {
         for endpoint in &mut config.endpoints {
             endpoint.client_url.clone_from(url);
@@ -111,7 +117,7 @@ fn configuration(serve: &Serve) -> Result<Config, Box<dyn std::error::Error>> {
 }
 
 /// Says where everything is and what to try next.
-fn welcome(config: &Config, address: SocketAddr) -> io::Result<()> {
+fn welcome(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "towpath {} listens on {address}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out)?;
@@ -127,6 +133,9 @@ fn welcome(config: &Config, address: SocketAddr) -> io::Result<()> {
             }
             service => writeln!(out, "  SockJS {:11} http://{address}{path}", service.name())?,
         }
+    }
+    if let Some(tcp) = tcp {
+        writeln!(out, "  STOMP over TCP     tcp://{tcp}")?;
     }
     if let Some(path) = &config.metrics_path {
         writeln!(out, "  metrics            http://{address}{path}")?;

@@ -49,12 +49,43 @@ pub fn deliveries() -> Counter {
     counter!("towpath_deliveries_total")
 }
 
+/// Deliveries were dropped from a full outbox, or replaced by newer ones, as their destination's `overflow` says.
+pub fn delivery_dropped(count: usize) {
+    counter!("towpath_deliveries_dropped_total").increment(count as u64);
+}
+
+/// A message was dropped on its way; `reason` says why.
+pub fn message_dropped(reason: &'static str) {
+    counter!("towpath_messages_dropped_total", "reason" => reason).increment(1);
+}
+
+/// A message was taken out of a queue for good and sent to the queue's dead-letter destination.
+pub fn dead_letter(reason: &'static str) {
+    counter!("towpath_dead_letters_total", "reason" => reason).increment(1);
+}
+
+/// A client that sends faster than its messages can be passed on was not read from for a while.
+pub fn publisher_paused(reason: &'static str) {
+    counter!("towpath_publisher_pauses_total", "reason" => reason).increment(1);
+}
+
+/// What waits in all queues together.
+pub fn queued(messages: usize, bytes: usize) {
+    gauge!("towpath_queued_messages").set(messages as f64);
+    gauge!("towpath_queued_bytes").set(bytes as f64);
+}
+
+/// The bytes of all live messages.
+pub fn live_bytes(bytes: usize) {
+    gauge!("towpath_live_message_bytes").set(bytes as f64);
+}
+
 /// A TCP connection was accepted.
 pub fn connection_opened() {
     gauge!("towpath_connections").increment(1.0);
 }
 
-/// A TCP connection is gone, as HTTP or as a websocket.
+/// A TCP connection is gone, whatever was spoken on it.
 pub fn connection_closed() {
     gauge!("towpath_connections").decrement(1.0);
 }
@@ -69,6 +100,11 @@ pub fn destinations(alive: usize) {
     gauge!("towpath_destinations").set(alive as f64);
 }
 
+/// The number of queues now alive.
+pub fn queues(alive: usize) {
+    gauge!("towpath_queues").set(alive as f64);
+}
+
 /// Gives the installed recorder the help texts.
 pub fn describe() {
     describe_gauge!("towpath_sessions", "Sessions now open.");
@@ -81,6 +117,17 @@ pub fn describe() {
     describe_counter!("towpath_stomp_errors_total", "STOMP ERROR frames sent.");
     describe_counter!("towpath_messages_received_total", "Messages received from sessions.");
     describe_counter!("towpath_publications_total", "Messages published to destinations.");
+    describe_gauge!("towpath_queues", "Queues now alive in the broker.");
+    describe_gauge!("towpath_queued_messages", "Messages that wait in queues or are unacknowledged.");
+    describe_gauge!("towpath_queued_bytes", "Bytes of the messages in queues.");
+    describe_gauge!("towpath_live_message_bytes", "Bytes of all live messages, in queues, histories and outboxes.");
+    describe_counter!(
+        "towpath_deliveries_dropped_total",
+        "Deliveries dropped from outboxes by drop-oldest or conflate."
+    );
+    describe_counter!("towpath_messages_dropped_total", "Messages dropped on their way, by reason.");
+    describe_counter!("towpath_dead_letters_total", "Messages moved to a dead-letter destination, by reason.");
+    describe_counter!("towpath_publisher_pauses_total", "Times a publisher was not read from for a while, by reason.");
     describe_counter!("towpath_encodings_total", "Times a publication was encoded, once for each form in use.");
     describe_counter!("towpath_deliveries_total", "Deliveries queued for subscribers.");
 }

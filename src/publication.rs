@@ -6,8 +6,8 @@
 //! Does not know: sessions, subscriptions, or where the message goes.
 
 use std::fmt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -29,6 +29,18 @@ pub enum Form {
     Quoted(Encoding),
 }
 
+/// What becomes of a publication that finds a subscriber's outbox full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// The session ends: silence in the middle of an ordered stream would be a lie.
+    #[default]
+    Close,
+    /// The oldest waiting publication of this kind is dropped.
+    DropOldest,
+    /// One that still waits and has the same key is replaced, whether the outbox is full or not.
+    Conflate(u64),
+}
+
 /// A message published to a destination.
 pub struct Publication {
     id: u64,
@@ -38,10 +50,48 @@ pub struct Publication {
     text: bool,
     /// Whether no header needs escaping, so that every STOMP version has the same tail.
     plain: bool,
-    tails: [OnceLock<Bytes>; Form::COUNT],
+    overflow: Overflow,
+    /// Its number in its topic, or zero where none is kept.
+    offset: u64,
+    /// A dead letter, which must not die a second time.
+    dead_letter: bool,
+    charge: Option<Charge>,
+    tails: Tails,
     /// Tails for the versions other than 1.2, where they differ.
-    older: OnceLock<Box<[[OnceLock<Bytes>; Form::COUNT]; 2]>>,
+    older: OnceLock<Box<[Tails; 2]>>,
     encoded: AtomicU32,
+}
+
+type Tails = [OnceLock<Tail>; Form::COUNT];
+
+struct Tail {
+    bytes: Bytes,
+    /// Where the `message-id` header, which stands first, ends.
+    behind_id: usize,
+}
+
+/// Counts the bytes of all live publications that are charged to it.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    bytes: AtomicUsize,
+}
+
+struct Charge {
+    ledger: Arc<Ledger>,
+    bytes: usize,
+}
+
+impl Ledger {
+    /// The bytes of all publications that are alive: in queues, in histories, and on their way.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.ledger.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Publication {
@@ -57,10 +107,59 @@ impl Publication {
             body,
             text,
             plain,
+            overflow: Overflow::Close,
+            offset: 0,
+            dead_letter: false,
+            charge: None,
             tails: Default::default(),
             older: OnceLock::new(),
             encoded: AtomicU32::new(0),
         }
+    }
+
+    /// The publication, with what becomes of it where an outbox is full.
+    #[must_use]
+    pub fn with_overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// The publication, as number `offset` of its topic; counted from one.
+    #[must_use]
+    pub fn with_offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// The publication, as one that has been taken out of a queue for good.
+    #[must_use]
+    pub fn as_dead_letter(mut self) -> Self {
+        self.dead_letter = true;
+        self
+    }
+
+    /// The publication, counted in the ledger for as long as it lives.
+    #[must_use]
+    pub fn charged_to(mut self, ledger: &Arc<Ledger>) -> Self {
+        let bytes = self.size();
+        ledger.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.charge = Some(Charge { ledger: Arc::clone(ledger), bytes });
+        self
+    }
+
+    /// What becomes of it where an outbox is full.
+    pub fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    /// Its number in its topic, or zero if the topic keeps no history.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether it has been taken out of a queue for good before.
+    pub fn is_dead_letter(&self) -> bool {
+        self.dead_letter
     }
 
     /// The number that makes the `message-id`.
@@ -90,12 +189,27 @@ impl Publication {
 
     /// What it costs in an outbox, in bytes: about its length as a raw STOMP frame.
     pub fn size(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-        self.destination.len() + headers + self.body.len() + 64
+        Self::size_of(&self.destination, &self.headers, self.body.len())
+    }
+
+    /// What a publication of these would cost.
+    pub fn size_of(destination: &str, headers: &Headers, body: usize) -> usize {
+        let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        destination.len() + headers + body + 64
     }
 
     /// Everything of the MESSAGE frame behind the `subscription` header, NUL included.
     pub fn tail(&self, version: Version, form: Form) -> &Bytes {
+        &self.encoded_tail(version, form).bytes
+    }
+
+    /// The same without the `message-id`, for deliveries that have one of their own.
+    pub fn tail_behind_id(&self, version: Version, form: Form) -> &[u8] {
+        let tail = self.encoded_tail(version, form);
+        tail.bytes.get(tail.behind_id..).unwrap_or_default()
+    }
+
+    fn encoded_tail(&self, version: Version, form: Form) -> &Tail {
         let row = match version {
             _ if self.plain => &self.tails,
             Version::V1_2 => &self.tails,
@@ -105,17 +219,16 @@ impl Publication {
         row[form.index()].get_or_init(|| {
             self.encoded.fetch_add(1, Ordering::Relaxed);
             metrics::publication_encoded();
-            match form {
-                Form::Raw => self.encode(version, Transfer::AsIs).freeze(),
-                Form::Quoted(encoding) => {
-                    let transfer = if self.text { Transfer::AsIs } else { Transfer::Base64 };
-                    let raw = self.encode(version, transfer);
-                    let mut quoted = BytesMut::with_capacity(raw.len() + raw.len() / 8 + 16);
-                    // With a text body, or a base64 one, the whole tail is UTF-8: headers always are.
-                    sockjs::quote_into(encoding, &String::from_utf8_lossy(&raw), &mut quoted);
-                    quoted.freeze()
-                }
-            }
+            let transfer = if self.text || form == Form::Raw { Transfer::AsIs } else { Transfer::Base64 };
+            let (raw, behind_id) = self.encode(version, transfer);
+            let Form::Quoted(encoding) = form else { return Tail { bytes: raw.freeze(), behind_id } };
+            let mut quoted = BytesMut::with_capacity(raw.len() + raw.len() / 8 + 16);
+            // With a text body, or a base64 one, the whole tail is UTF-8: headers always are.
+            let (id, rest) = raw.split_at_checked(behind_id).unwrap_or_default();
+            sockjs::quote_into(encoding, &String::from_utf8_lossy(id), &mut quoted);
+            let behind_id = quoted.len();
+            sockjs::quote_into(encoding, &String::from_utf8_lossy(rest), &mut quoted);
+            Tail { bytes: quoted.freeze(), behind_id }
         })
     }
 
@@ -124,8 +237,13 @@ impl Publication {
         self.encoded.load(Ordering::Relaxed)
     }
 
-    fn encode(&self, version: Version, transfer: Transfer) -> BytesMut {
+    /// The tail as STOMP has it, and where its `message-id` ends.
+    fn encode(&self, version: Version, transfer: Transfer) -> (BytesMut, usize) {
         let mut out = BytesMut::with_capacity(self.size() + 64);
+        out.extend_from_slice(b"message-id:");
+        out.extend_from_slice(itoa(self.id).as_bytes());
+        out.extend_from_slice(b"\n");
+        let behind_id = out.len();
         let mut header = |name: &str, value: &str| {
             stomp::escape_name_into(name, version, &mut out);
             out.extend_from_slice(b":");
@@ -133,7 +251,6 @@ impl Publication {
             out.extend_from_slice(b"\n");
         };
         header("destination", &self.destination);
-        header("message-id", itoa(self.id).as_str());
         for (name, value) in self.headers.iter() {
             header(name, value);
         }
@@ -152,7 +269,7 @@ impl Publication {
         out.extend_from_slice(b"\n");
         out.extend_from_slice(body);
         out.extend_from_slice(b"\0");
-        out
+        (out, behind_id)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The listener: accepts connections within their limit, gives each its hyper task, drives the deadlines of all sessions,
-//! and ends everything in order when it is told to.
+//! The listeners: accept connections within their limits, give each its task, for HTTP hyper's or for STOMP over TCP; drive
+//! the deadlines of all sessions, and end everything in order when told to.
 //!
 //! Does not know: routes, sessions, or what is served.
 
@@ -12,21 +12,29 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::Config;
+use crate::connection::{Connection, now};
 use crate::gateway::Gateway;
-use crate::http::{self, Connection, HttpService, RenderMetrics};
+use crate::http::{HttpService, RenderMetrics};
 use crate::metrics;
 use crate::session::CloseReason;
+use crate::tcp;
 
-/// A gateway with its listener, bound and not yet running.
+/// Questions that a silent TCP peer leaves unanswered before it counts as gone.
+const PROBES: u32 = 6;
+
+/// A gateway with its listeners, bound and not yet running.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    /// For STOMP over TCP, if it is asked for.
+    tcp: Option<(TcpListener, SocketAddr)>,
     core: Arc<Core>,
 }
 
@@ -36,40 +44,56 @@ struct Core {
     service: HttpService,
     http: http1::Builder,
     write_timeout: Duration,
-    permits: Arc<Semaphore>,
-    max_connections: usize,
+    keepalive: Duration,
+    http_places: Places,
+    tcp_places: Places,
     shutdown_grace: Duration,
     stopping: watch::Sender<bool>,
+}
+
+/// How many connections there may be on a port.
+struct Places {
+    free: Arc<Semaphore>,
+    count: usize,
 }
 
 /// Why a server could not be started.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// The address of `listen` cannot be listened on.
-    #[error("cannot listen on {address}: {source}; choose another address with `listen` or --listen")]
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with {mend}")]
     Bind {
         /// The address that was asked for.
         address: SocketAddr,
+        /// The setting and the option that it comes from.
+        mend: &'static str,
         /// What the system said.
         source: io::Error,
     },
 }
 
 impl Server {
-    /// Binds the listener of `config` and makes the gateway behind it. `metrics` renders what `metrics_path` shows.
+    /// Binds the listeners of `config` and makes the gateway behind them. `metrics` renders what `metrics_path` shows.
     ///
     /// # Errors
-    /// [`ServerError::Bind`] if the address is taken or not ours.
+    /// [`ServerError::Bind`] if an address is taken or not ours.
     pub async fn bind(config: &Config, metrics: Option<RenderMetrics>) -> Result<Self, ServerError> {
-        let bind = |source| ServerError::Bind { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
-        Ok(Self { listener, address, core: Arc::new(Core::new(config, metrics)) })
+        let (listener, address) = bind(config.listen, "`listen` or --listen").await?;
+        let tcp = match config.tcp.listen {
+            Some(address) => Some(bind(address, "`listen` in [tcp] or --tcp").await?),
+            None => None,
+        };
+        Ok(Self { listener, address, tcp, core: Arc::new(Core::new(config, metrics)) })
     }
 
-    /// The address it listens on, with the real port where the configuration said 0.
+    /// The address it listens on for HTTP, with the real port where the configuration said 0.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address it listens on for STOMP over TCP, if it does; with the real port where the configuration said 0.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().map(|(_, address)| *address)
     }
 
     /// The gateway behind it.
@@ -79,13 +103,14 @@ impl Server {
 
     /// Serves until `shutdown` completes; then tells every client, and waits for them for at most `shutdown_grace`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, core, .. } = self;
+        let Self { listener, tcp, core, .. } = self;
         let deadlines = tokio::spawn(drive_deadlines(Arc::clone(&core.gateway)));
         tokio::select! {
             () = accept(&listener, &core) => {}
+            () = accept_tcp(tcp.as_ref(), &core) => {}
             () = shutdown => {}
         }
-        drop(listener);
+        drop((listener, tcp));
         core.stop().await;
         deadlines.abort();
     }
@@ -96,6 +121,15 @@ impl Server {
         Arc::clone(&self.core).serve(connection).await;
     }
 
+    /// Serves STOMP on one connection that came from elsewhere than the listener. The limit in `[tcp]` counts it, too.
+    pub async fn serve_tcp_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let connection = Connection::new(io, None, self.core.write_timeout);
+        match tcp::Socket::open(&self.core.gateway) {
+            Ok(socket) => socket.serve(connection).await,
+            Err(_) => tcp::refuse(connection).await,
+        }
+    }
+
     /// Fires deadlines, for those who use [`serve_connection`](Self::serve_connection) without [`run`](Self::run).
     pub async fn drive_deadlines(&self) {
         drive_deadlines(Arc::clone(&self.core.gateway)).await;
@@ -104,7 +138,7 @@ impl Server {
 
 impl Core {
     fn new(config: &Config, metrics: Option<RenderMetrics>) -> Self {
-        let gateway = Arc::new(Gateway::new(config, http::now()));
+        let gateway = Arc::new(Gateway::new(config, now()));
         let service = HttpService::new(Arc::clone(&gateway), config.into(), metrics);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(config.http.header_timeout).max_buf_size(config.http.buffer);
@@ -113,8 +147,9 @@ impl Core {
             service,
             http,
             write_timeout: config.http.write_timeout,
-            permits: Arc::new(Semaphore::new(config.http.max_connections)),
-            max_connections: config.http.max_connections,
+            keepalive: config.tcp.keepalive,
+            http_places: Places::new(config.http.max_connections),
+            tcp_places: Places::new(config.tcp.max_connections),
             shutdown_grace: config.shutdown_grace,
             stopping: watch::Sender::new(false),
         }
@@ -145,40 +180,107 @@ impl Core {
 
     /// Closes all sessions, then waits until every connection is gone, websockets included.
     async fn stop(&self) {
-        self.gateway.close_all(&CloseReason::Shutdown, http::now());
+        self.gateway.close_all(&CloseReason::Shutdown, now());
         self.stopping.send_replace(true);
-        let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(self.shutdown_grace, self.permits.acquire_many(all)).await;
+        let all_gone = async { tokio::join!(self.http_places.all_free(), self.tcp_places.all_free()) };
+        let _ = tokio::time::timeout(self.shutdown_grace, all_gone).await;
     }
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(count)), count }
+    }
+
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    async fn all_free(&self) {
+        let all = u32::try_from(self.count).unwrap_or(u32::MAX);
+        let _ = self.free.acquire_many(all).await;
+    }
+}
+
+async fn bind(address: SocketAddr, mend: &'static str) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Bind { address, mend, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 async fn accept(listener: &TcpListener, core: &Arc<Core>) {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, most likely: what closes connections needs a moment to run.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Ok(permit) = Arc::clone(&core.permits).try_acquire_owned() else {
+        let stream = next_stream(listener).await;
+        let Some(permit) = core.http_places.take() else {
             metrics::limit_reached("max_connections");
-            refuse(&stream);
+            refuse(
+                &stream,
+                b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\n\r\n",
+            );
             continue;
         };
-        // Frames are small and each is flushed when it is due; waiting for more to send would only delay them.
-        let _ = stream.set_nodelay(true);
         tokio::spawn(Arc::clone(core).serve(Connection::new(stream, Some(permit), core.write_timeout)));
     }
 }
 
+/// Never ends; without a listener it does nothing.
+async fn accept_tcp(listener: Option<&(TcpListener, SocketAddr)>, core: &Arc<Core>) {
+    let Some((listener, _)) = listener else { return std::future::pending().await };
+    loop {
+        let stream = next_stream(listener).await;
+        let Some(permit) = core.tcp_places.take() else {
+            metrics::limit_reached("tcp.max_connections");
+            refuse(&stream, &tcp::refusal());
+            continue;
+        };
+        keep_alive(&stream, core.keepalive);
+        // Opened here and not in the task: whoever was accepted before a shutdown is told of it.
+        match tcp::Socket::open(&core.gateway) {
+            Ok(socket) => {
+                let connection = Connection::new(stream, Some(permit), core.write_timeout);
+                tokio::spawn(socket.serve(connection));
+            }
+            Err(_) => refuse(&stream, &tcp::refusal()),
+        }
+    }
+}
+
+/// The next connection.
+async fn next_stream(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Frames are small and each is flushed when it is due; waiting for more to send would only delay them.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: what closes connections needs a moment to run.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Has the system ask a silent peer for a sign of life. One that has none to give is gone after about twice that time.
+fn keep_alive(stream: &TcpStream, after: Duration) {
+    if after.is_zero() {
+        return;
+    }
+    // The system counts in seconds.
+    let [after, interval] = [after, after / PROBES].map(|time| time.max(Duration::from_secs(1)));
+    let probes = TcpKeepalive::new().with_time(after).with_interval(interval);
+    let set = SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(PROBES));
+    if let Err(error) = set {
+        tracing::warn!(%error, "cannot set tcp.keepalive; peers that vanish will be noticed late");
+    }
+}
+
 /// Tells one client too many, if that can be done without waiting.
-fn refuse(stream: &TcpStream) {
-    let _ = stream.try_write(
-        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\n\r\n",
-    );
+fn refuse(stream: &TcpStream, words: &[u8]) {
+    let _ = stream.try_write(words);
 }
 
 /// Sleeps until the next deadline of any session and fires it, for ever.
@@ -187,7 +289,7 @@ async fn drive_deadlines(gateway: Arc<Gateway>) {
     let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
     std::future::poll_fn(move |cx| {
         loop {
-            gateway.handle_timeout(http::now());
+            gateway.handle_timeout(now());
             let Some(next) = deadlines.poll_timeout(cx) else { return Poll::<()>::Pending };
             sleep.as_mut().reset(next.into());
             if sleep.as_mut().poll(cx).is_pending() {

@@ -201,26 +201,46 @@ fn patterns_that_are_meant_to_hurt_do_not() {
 
 #[test]
 fn destinations_are_understood() {
-    assert_eq!(Destination::parse("/topic/a"), Ok(Destination::Topic("/topic/a")));
-    assert_eq!(Destination::parse("/topic/a/b.c"), Ok(Destination::Topic("/topic/a/b.c")));
-    assert_eq!(Destination::parse("/topic/c#"), Ok(Destination::Topic("/topic/c#")));
+    for exact in ["/topic/a", "/topic/a/b.c", "/topic/c#"] {
+        assert_eq!(Destination::of_subscribe(exact), Ok(Destination::Topic(exact)));
+        assert_eq!(Destination::of_send(exact), Ok(Destination::Topic(exact)));
+    }
     for pattern in ["/topic/*", "/topic/#", "/topic/**", "/topic/a.*.b", "/topic/a/**", "/topic/#.b"] {
-        assert_eq!(Destination::parse(pattern), Ok(Destination::Pattern(Pattern::new(pattern))));
+        assert_eq!(Destination::of_subscribe(pattern), Ok(Destination::Pattern(Pattern::new(pattern))));
+        assert_eq!(Destination::of_send(pattern), Err(DestinationError::PatternInSend));
         assert_eq!(Pattern::new(pattern).as_str(), pattern);
+    }
+    for queue in ["/queue/a", "/queue/a/b.c", "/queue/#1"] {
+        assert_eq!(Destination::of_subscribe(queue), Ok(Destination::Queue(queue)));
+        assert_eq!(Destination::of_send(queue), Ok(Destination::Queue(queue)));
     }
 }
 
 #[test]
 fn destinations_that_mean_nothing_here_are_refused_by_name() {
-    for unknown in ["", "a", "/", "/topic", "topic/a", "/Topic/a", "/topics/a", "/queue/a", "/exchange/x", " /topic/a"]
-    {
-        assert_eq!(Destination::parse(unknown), Err(DestinationError::Unknown), "{unknown}");
+    for parse in [Destination::of_send, Destination::of_subscribe] {
+        for unknown in [
+            "",
+            "a",
+            "/",
+            "/topic",
+            "topic/a",
+            "/Topic/a",
+            "/topics/a",
+            "/queue",
+            "queue/a",
+            "/exchange/x",
+            " /topic/a",
+        ] {
+            assert_eq!(parse(unknown), Err(DestinationError::Unknown), "{unknown}");
+        }
+        assert_eq!(parse("/topic/"), Err(DestinationError::NoName("/topic/")));
+        assert_eq!(parse("/queue/"), Err(DestinationError::NoName("/queue/")));
+        for partial in ["/topic/a*", "/topic/*a", "/topic/a.b*.c", "/topic/***", "/topic/a.**b", "/queue/a*"] {
+            assert_eq!(parse(partial), Err(DestinationError::PartialWildcard), "{partial}");
+        }
+        for pattern in ["/queue/*", "/queue/a.#", "/queue/**"] {
+            assert_eq!(parse(pattern), Err(DestinationError::NoPatterns("/queue/")), "{pattern}");
+        }
     }
-    assert_eq!(Destination::parse("/topic/"), Err(DestinationError::NoName));
-    for partial in ["/topic/a*", "/topic/*a", "/topic/a.b*.c", "/topic/***", "/topic/a.**b"] {
-        assert_eq!(Destination::parse(partial), Err(DestinationError::PartialWildcard), "{partial}");
-    }
-    let pattern = Destination::parse("/topic/*").unwrap();
-    assert_eq!(pattern.exact(), Err(DestinationError::PatternInSend));
-    assert_eq!(Destination::parse("/topic/a").unwrap().exact(), Ok("/topic/a"));
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bed::{Mute, TICK, Wakes, millis, seconds};
 use proptest::prelude::*;
-use towpath::config::Endpoint;
+use towpath::config;
 use towpath::session::{Carrier, Deadlines, Session};
 
 struct Clock {
@@ -24,8 +24,8 @@ impl Clock {
     }
 
     fn session(&self) -> Arc<Session> {
-        let endpoint = Arc::new(Endpoint::default());
-        Session::new("", Carrier::Http, endpoint, Arc::clone(&self.deadlines), Box::new(Mute), self.start)
+        let settings = Arc::new(config::Session::default());
+        Session::new("", Carrier::Http, settings, Arc::clone(&self.deadlines), Box::new(Mute), self.start)
     }
 
     fn armed(&self, at: Duration) -> Arc<Session> {

@@ -13,10 +13,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bed::stomp::{Client, VERSIONS, send};
 use bed::{Bed, config};
 use bytes::Bytes;
+use towpath::broker::Subscribing;
 use towpath::config::Service;
 use towpath::gateway::Receiving;
 use towpath::publication::{Form, Publication};
-use towpath::session::{Carrier, CloseReason, Drained, Flow, Item, Output, ReceiverId, Session, Subscription, Wire};
+use towpath::session::{
+    Carrier, CloseReason, Delivery, Drained, Flow, Item, Output, ReceiverId, Session, Subscription, Wire,
+};
 use towpath::sockjs::{Callback, Encoding, Framing};
 use towpath::stomp::{Command, Frame, Headers, Input, Limits, Parser, Version};
 
@@ -123,7 +126,7 @@ fn fan_out(subscribers: usize, versions: &[Version], headers: &[(&str, &str)], b
     let headers: Headers = headers.iter().copied().collect();
     let publication = Arc::new(Publication::new(7, "/topic/a", headers.clone(), Bytes::copy_from_slice(body)));
     for subscriber in &subscribers {
-        subscriber.session.push(Item::Delivery(Arc::clone(&publication), Arc::clone(&subscriber.subscription)));
+        subscriber.session.push(Item::Delivery(Delivery::untracked(&publication, &subscriber.subscription)));
     }
     assert_eq!(publication.encodings(), 0, "nothing is encoded before somebody reads");
     for (number, subscriber) in subscribers.iter().enumerate() {
@@ -266,13 +269,14 @@ fn large_allocations(subscribers: usize) -> usize {
         .collect();
     for (number, subscriber) in subscribers.iter().enumerate() {
         let destination = if number % 2 == 0 { "/topic/a" } else { "/topic/#" };
-        bed.gateway.broker().subscribe(destination, &subscriber.subscription).expect("a topic");
+        let asked = Subscribing::plain(destination, &subscriber.subscription);
+        bed.gateway.broker().subscribe(asked, bed.now).expect("a topic");
     }
     let body = Bytes::from(vec![b'x'; 2 * LARGE]);
     let mut out = Output::new();
     let before = LARGE_ALLOCATIONS.get();
-    let receivers = bed.gateway.broker().publish("/topic/a", Headers::new(), body).expect("a topic");
-    assert_eq!(receivers, subscribers.len());
+    let reach = bed.gateway.broker().send("/topic/a", Headers::new(), body, bed.now).expect("a topic");
+    assert_eq!(reach.receivers, subscribers.len());
     for subscriber in &subscribers {
         // The output is used again, as far as the bytes are let go before.
         assert!(subscriber.drain(&bed, &mut out).len() > 2 * LARGE);

@@ -1,16 +1,20 @@
 //! An idle session's outbox holds no heap memory, before its first message and after its last, and looking into it costs
-//! no allocation. Counted by an allocator that watches the thread of the test.
+//! no allocation; nor does an idle TCP connection hold more than it began with. Counted by an allocator that watches the thread of the test.
 
 mod bed;
+mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
 
 use bed::{Bed, say};
-use towpath::config::Service;
+use support::stomp::Stomp;
+use support::{Client, Gateway, Transport};
+use towpath::config::{Config, Service};
 use towpath::session::{Carrier, Drained, Output, Wire};
 use towpath::sockjs::Framing;
+use towpath::stomp::{Command, Version};
 
 struct Counting;
 
@@ -135,4 +139,41 @@ fn a_message_that_stops_waiting_at_the_end_of_its_session_is_freed() {
     let (_, freed) = counted(|| bed.hang_up(&socket, towpath::session::CloseReason::Peer));
     // All but the reason of the close, which the test's own handle of the session still shows.
     assert!(held + freed <= 64, "{held} {freed}");
+}
+
+/// Everything runs on this thread, so what the connections hold is counted here, the clients' ends included.
+#[test]
+fn an_idle_tcp_connection_holds_no_buffer() {
+    const CONNECTIONS: isize = 20;
+    let body = "x".repeat(100_000);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let gateway = Gateway::in_memory(Config::default()).await;
+        let mut publisher = Stomp::connect(Client::open(&gateway, Transport::Tcp, "", "").await, Version::V1_2).await;
+        publisher.publish("/topic/warm-up", body.clone()).await;
+        let mut clients = vec![];
+        for _ in 0..CONNECTIONS {
+            // A pipe keeps the room that it once needed; these have little.
+            let open = Client::open_tcp_through(&gateway, 1024).await;
+            let mut client = Stomp::connect(open, Version::V1_2).await;
+            client.subscribed("1", "/topic/a").await;
+            for _ in 0..10 {
+                client.publish("/topic/nobody", "x".repeat(1024)).await;
+            }
+            client.send_text("\n").await;
+            client.subscribed("2", "/topic/b").await;
+            clients.push(client);
+        }
+        let before = COUNT.with(Cell::get).1;
+        publisher.publish("/topic/a", body.clone()).await;
+        for client in &mut clients {
+            assert_eq!(client.expect(Command::Message).await.body.len(), body.len());
+            client.publish("/topic/nobody", body.clone()).await;
+            client.send_text("\n\n\n").await;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let held = COUNT.with(Cell::get).1 - before;
+        // The room of the pipe, and a little.
+        assert!(held / CONNECTIONS < 1536, "{held} bytes for {CONNECTIONS} connections");
+    });
 }

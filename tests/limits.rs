@@ -167,7 +167,7 @@ fn publications_and_deliveries_are_counted() {
             client.subscribe(&bed, id, name);
         }
         for name in ["/topic/a", "/topic/b", "/topic/c.d"] {
-            bed.gateway.broker().publish(name, Headers::new(), Bytes::new()).unwrap();
+            bed.gateway.broker().send(name, Headers::new(), Bytes::new(), bed.now).unwrap();
         }
     });
     assert_eq!(meters.count("towpath_publications_total", None), 3);
@@ -202,7 +202,7 @@ fn max_name() {
 #[test]
 fn frame_timeout() {
     let ((), meters) = record(|| {
-        for carrier in [Carrier::Http, Carrier::Websocket, Carrier::RawWebsocket] {
+        for carrier in [Carrier::Http, Carrier::Websocket, Carrier::RawWebsocket, Carrier::Tcp] {
             let mut bed = Bed::of(Service::Stomp);
             let mut client = StompClient::connected(&bed, carrier, Version::V1_2);
             client.subscribe(&bed, "1", "/topic/a");
@@ -225,7 +225,7 @@ fn frame_timeout() {
             assert!(String::from_utf8_lossy(&error.body).contains("frame_timeout"), "{error:?}");
         }
     });
-    assert_eq!(meters.limit("frame_timeout"), 3);
+    assert_eq!(meters.limit("frame_timeout"), 4);
 }
 
 #[tokio::test(start_paused = true)]

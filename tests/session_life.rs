@@ -426,7 +426,7 @@ impl Protocol for Scribe {
         say(session, "last word");
     }
 
-    fn closed(&mut self, _: &Arc<Session>, reason: &CloseReason) {
+    fn closed(&mut self, _: &Arc<Session>, reason: &CloseReason, _: Instant) {
         self.note(reason.label());
     }
 }
@@ -481,7 +481,7 @@ fn the_service_hears_why_a_session_ended() {
 fn the_service_hears_of_an_overflow_as_soon_as_the_deadlines_run() {
     let (lone, notes, now) = scribe(Endpoint { outbox_messages: 1, ..Endpoint::default() });
     assert!(matches!(lone.session.attach(now), Attach::Attached(_)));
-    assert_eq!((say(&lone.session, "1"), say(&lone.session, "2")), (Queued::Queued, Queued::Overflow));
+    assert_eq!((say(&lone.session, "1"), say(&lone.session, "2")), (Queued::Pressed, Queued::Overflow));
     assert!(heard(&notes).is_empty());
     let due = lone.deadlines.expired(now + TICK);
     assert_eq!(due.len(), 1);

@@ -418,7 +418,7 @@ fn ack_names_its_message_as_its_version_does() {
         .with("subscription", "s-1")
         .with("transaction", "t")
         .with("receipt", "r");
-    let ack = |message| Ack { message, transaction: Some("t".into()), receipt: Some("r".into()) };
+    let ack = |message| Ack { message, transaction: Some("t".into()), receipt: Some("r".into()), requeue: true };
     let by_message = Acknowledged::Message { id: "m-1".into(), subscription: Some("s-1".into()) };
     for (version, message) in [
         (Version::V1_0, by_message.clone()),

@@ -214,7 +214,7 @@ fn disconnect_is_answered_and_then_the_session_closes(transport: Transport) {
         client.send(&Frame::new(Command::Disconnect).with("receipt", "bye")).await;
         assert_eq!(&client.expect(Command::Message).await.body[..], b"before");
         assert_eq!(client.expect(Command::Receipt).await.headers.get("receipt-id"), Some("bye"));
-        assert_eq!(client.closed().await.0, 1000);
+        client.closed_with(1000).await;
         assert_eq!(stage.gateway.core().broker().len(), (0, 0));
     });
 }
@@ -225,7 +225,7 @@ fn disconnect_without_receipt_closes_and_what_follows_is_ignored(transport: Tran
         let mut client = stage.connected().await;
         let more = "DISCONNECT\n\n\0SEND\ndestination:/topic/bystander\n\nlate\0NONSENSE\n\n\0";
         client.send_text(more).await;
-        assert_eq!(client.closed().await.0, 1000);
+        client.closed_with(1000).await;
         assert_undisturbed(&mut bystander).await;
     });
 }
@@ -338,7 +338,7 @@ fn heart_beats_come_as_promised(transport: Transport) {
             assert!(sockjs == 0 || transport == Transport::RawWebsocket, "h frames are off while STOMP beats run");
         } else {
             assert_eq!(beats, 0);
-            assert!(sockjs >= 5, "h frames run where STOMP beats do not");
+            assert!(sockjs >= 5 || transport == Transport::Tcp, "h frames run where STOMP beats do not");
         }
     });
 }
@@ -383,7 +383,7 @@ fn the_gateway_says_goodbye(transport: Transport) {
         assert_eq!(&client.expect(Command::Message).await.body[..], b"queued");
         let error = client.expect(Command::Error).await;
         assert_eq!(error.headers.get("message"), Some("session closed"));
-        assert_eq!(client.closed().await.0, 1001);
+        client.closed_with(1001).await;
     });
 }
 
@@ -394,7 +394,7 @@ fn the_gateway_says_goodbye(transport: Transport) {
 async fn every_transport_hears_every_other_in_one_order() {
     let gateway = Gateway::in_memory(Config::default()).await;
     let mut clients = vec![];
-    for transport in Transport::ALL {
+    for transport in Transport::STOMP {
         for version in VERSIONS {
             let client = Client::open(&gateway, transport, "/stomp", &format!("all-{}", clients.len())).await;
             let mut stomp = Stomp::connect(client, version).await;

@@ -218,6 +218,41 @@ async fn fragments_are_put_together() {
     assert_eq!(socket.next_text().await, r#"a["Aé"]"#);
 }
 
+/// A STOMP client on a raw websocket that speaks only in binary messages is spoken to in the same way, heart-beats and all.
+#[tokio::test(start_paused = true)]
+async fn who_only_sends_binary_is_sent_binary() {
+    let gateway = Gateway::in_memory(test_services()).await;
+    let mut socket = WebSocket::connect(gateway.connector(), "/stomp/websocket").await;
+    let connect = b"CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,10000\n\n\0";
+    let send = b"SEND\ndestination:/topic/a\nreceipt:r\n\n\0";
+    socket.send(Message::binary(connect.as_slice())).await;
+    let connected = socket.next_data().await;
+    assert!(matches!(&connected, Some(Message::Binary(bytes)) if bytes.starts_with(b"CONNECTED\n")), "{connected:?}");
+    assert_eq!(socket.next_data().await, Some(Message::binary(b"\n".as_slice())), "a heart-beat");
+    socket.send(Message::binary(send.as_slice())).await;
+    assert_eq!(socket.next_data().await, Some(Message::binary(b"RECEIPT\nreceipt-id:r\n\n\0".as_slice())));
+
+    // From its first text on it is sent text, though it may go on in binary.
+    socket.send(Message::text("\n")).await;
+    for _ in 0..2 {
+        socket.send(Message::binary(send.as_slice())).await;
+        assert_eq!(socket.next_data().await, Some(Message::text("RECEIPT\nreceipt-id:r\n\n\0")));
+    }
+    assert_eq!(socket.next_data().await, Some(Message::text("\n")), "a heart-beat");
+}
+
+/// Who has said nothing yet is sent text, and so is every SockJS client, whose frames are text.
+#[tokio::test(start_paused = true)]
+async fn who_has_said_nothing_or_speaks_sockjs_is_sent_text() {
+    let gateway = Gateway::in_memory(test_services()).await;
+    let mut silent = WebSocket::connect(gateway.connector(), "/stomp/websocket").await;
+    let error = silent.next_text().await;
+    assert!(error.starts_with("ERROR\nmessage:no CONNECT in time\n"), "{error}");
+    let mut socket = open(&gateway, SOCKJS).await;
+    socket.send(Message::binary(b"[\"x\"]".as_slice())).await;
+    assert_eq!(socket.next_text().await, r#"a["x"]"#);
+}
+
 /// A websocket of which every byte is the test's own.
 struct ByteSocket {
     stream: support::Stream,

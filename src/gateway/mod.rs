@@ -3,6 +3,7 @@
 //!
 //! Does not know: HTTP, sockets, tasks, or the clock.
 
+mod principal;
 mod services;
 mod stomp;
 
@@ -18,13 +19,15 @@ use crate::session::{
     Attach, Carrier, CloseReason, Deadlines, Departure, Flow, Message, Opened, Protocol, ReceiverId, Registry,
     RegistryFull, Session, Timeout,
 };
+pub use principal::Principal;
 use services::Audience;
 
 /// Everything that runs behind the transports.
 pub struct Gateway {
     endpoints: Vec<Arc<Endpoint>>,
+    tcp: Tcp,
     broker: Arc<Broker>,
-    stomp: Arc<config::Stomp>,
+    stomp: Arc<stomp::Service>,
     deadlines: Arc<Deadlines>,
     messages: Counter,
 }
@@ -32,9 +35,19 @@ pub struct Gateway {
 /// One configured endpoint: a path, a service, and the sessions on it.
 pub struct Endpoint {
     settings: Arc<config::Endpoint>,
+    /// The part of them that its sessions hold.
+    session: Arc<config::Session>,
     registry: Registry,
     /// Who hears whom, where the service is `broadcast`.
     audience: Arc<Audience>,
+}
+
+/// The port for STOMP over plain TCP, and the sessions on it. It is there whether anybody listens or not: connections may come
+/// from elsewhere, and an empty registry costs nothing.
+pub struct Tcp {
+    settings: Arc<config::Tcp>,
+    session: Arc<config::Session>,
+    registry: Registry,
 }
 
 /// The answer to a receiving request.
@@ -55,11 +68,14 @@ impl Gateway {
             config.endpoints.iter().map(|settings| Arc::new(Endpoint::new(settings.clone()))).collect();
         // The longest path first: the first that fits is the one that is meant.
         endpoints.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.settings.path.len()));
+        let deadlines = Arc::new(Deadlines::new(now));
+        let broker = Broker::new(config, &deadlines);
         Self {
             endpoints,
-            broker: Arc::new(Broker::new(&config.broker)),
-            stomp: Arc::new(config.stomp.clone()),
-            deadlines: Arc::new(Deadlines::new(now)),
+            tcp: Tcp::new(config.tcp.clone()),
+            stomp: Arc::new(stomp::Service::new(config, Arc::clone(&broker))),
+            broker,
+            deadlines,
             messages: meters::messages_received(),
         }
     }
@@ -77,6 +93,11 @@ impl Gateway {
     /// All endpoints, the longest path first.
     pub fn endpoints(&self) -> &[Arc<Endpoint>] {
         &self.endpoints
+    }
+
+    /// The port for STOMP over plain TCP.
+    pub fn tcp(&self) -> &Tcp {
+        &self.tcp
     }
 
     /// The endpoint that a URL path belongs to, and the rest of the path: empty, or beginning with a slash.
@@ -129,9 +150,24 @@ impl Gateway {
         now: Instant,
     ) -> Result<(Arc<Session>, ReceiverId), RegistryFull> {
         let session = endpoint.registry.add_socket(|| self.new_session(endpoint, "", carrier, transport, now))?;
-        let receiver = session.attach_first(now);
-        session.opened(now);
-        Ok((session, receiver))
+        Ok(Self::open_first(session, now))
+    }
+
+    /// The session of a TCP connection that has just been accepted, with its one receiver attached.
+    ///
+    /// # Errors
+    /// [`RegistryFull`] if there are as many as may be.
+    pub fn open_tcp(&self, now: Instant) -> Result<(Arc<Session>, ReceiverId), RegistryFull> {
+        let session = self.tcp.registry.add_socket(|| {
+            let carrier = Carrier::Tcp;
+            meters::session_opened("tcp", config::Service::Stomp.name());
+            let protocol = self.stomp(carrier, now);
+            let settings = Arc::clone(&self.tcp.session);
+            let session = Session::new("", carrier, settings, Arc::clone(&self.deadlines), protocol, now);
+            tracing::debug!(session = session.serial(), transport = "tcp", "session opened");
+            session
+        })?;
+        Ok(Self::open_first(session, now))
     }
 
     /// The live session of that id, for a sending request.
@@ -143,6 +179,11 @@ impl Gateway {
     pub fn receive(&self, session: &Arc<Session>, messages: Vec<Message>, now: Instant) -> Flow {
         self.messages.increment(messages.len() as u64);
         session.receive(messages, now)
+    }
+
+    /// Goes on with a client after a [`Flow::Pause`].
+    pub fn resume(&self, session: &Arc<Session>, now: Instant) -> Flow {
+        session.resume(now)
     }
 
     /// A receiver leaves; a session that ended by it is forgotten, but for its tombstone.
@@ -165,24 +206,50 @@ impl Gateway {
         endpoint.registry.remove(session, now);
     }
 
+    /// The TCP connection of a session is gone, or of no further use to it.
+    pub fn tcp_closed(&self, session: &Arc<Session>, reason: CloseReason, now: Instant) {
+        session.abandon(reason, now);
+        self.tcp.registry.remove(session, now);
+    }
+
     /// Fires the deadlines that have come.
     pub fn handle_timeout(&self, now: Instant) {
+        self.broker.handle_timeout(now);
         for session in self.deadlines.expired(now) {
             if session.handle_timeout(now) == Timeout::Over
-                && let Some(endpoint) = self.endpoints.iter().find(|own| Arc::ptr_eq(&own.settings, session.endpoint()))
+                && let Some(registry) = self.registry(&session)
             {
-                endpoint.registry.remove(&session, now);
+                registry.remove(&session, now);
             }
         }
     }
 
     /// Ends every session, telling its client why.
     pub fn close_all(&self, reason: &CloseReason, now: Instant) {
-        for endpoint in &self.endpoints {
-            for session in endpoint.registry.sessions() {
+        for registry in self.registries() {
+            for session in registry.sessions() {
                 session.close_politely(reason.clone(), now);
             }
         }
+    }
+
+    fn registries(&self) -> impl Iterator<Item = &Registry> {
+        self.endpoints.iter().map(|endpoint| &endpoint.registry).chain([&self.tcp.registry])
+    }
+
+    /// Where a session is listed.
+    fn registry(&self, session: &Session) -> Option<&Registry> {
+        if session.carrier() == Carrier::Tcp {
+            return Some(&self.tcp.registry);
+        }
+        let endpoint = self.endpoints.iter().find(|own| Arc::ptr_eq(&own.session, session.settings()));
+        endpoint.map(|endpoint| &endpoint.registry)
+    }
+
+    fn open_first(session: Arc<Session>, now: Instant) -> (Arc<Session>, ReceiverId) {
+        let receiver = session.attach_first(now);
+        session.opened(now);
+        (session, receiver)
     }
 
     fn new_session(
@@ -193,9 +260,9 @@ impl Gateway {
         transport: &'static str,
         now: Instant,
     ) -> Arc<Session> {
-        let settings = Arc::clone(&endpoint.settings);
-        meters::session_opened(transport, settings.service.name());
+        meters::session_opened(transport, endpoint.settings.service.name());
         let protocol = self.protocol(endpoint, carrier, now);
+        let settings = Arc::clone(&endpoint.session);
         let session = Session::new(id, carrier, settings, Arc::clone(&self.deadlines), protocol, now);
         tracing::debug!(session = session.serial(), transport, endpoint = endpoint.settings.path, "session opened");
         session
@@ -203,10 +270,7 @@ impl Gateway {
 
     fn protocol(&self, endpoint: &Endpoint, carrier: Carrier, now: Instant) -> Box<dyn Protocol> {
         match endpoint.settings.service {
-            config::Service::Stomp => {
-                let text_only = carrier != Carrier::RawWebsocket;
-                Box::new(stomp::Stomp::new(Arc::clone(&self.broker), Arc::clone(&self.stomp), text_only, now))
-            }
+            config::Service::Stomp => self.stomp(carrier, now),
             config::Service::Echo => Box::new(services::Echo),
             config::Service::Close => Box::new(services::Close),
             config::Service::Amplify => Box::new(services::Amplify),
@@ -215,12 +279,17 @@ impl Gateway {
             config::Service::Farewell => Box::new(services::Farewell),
         }
     }
+
+    fn stomp(&self, carrier: Carrier, now: Instant) -> Box<dyn Protocol> {
+        Box::new(stomp::Stomp::new(Arc::clone(&self.stomp), carrier, now))
+    }
 }
 
 impl Endpoint {
     fn new(settings: config::Endpoint) -> Self {
         Self {
             registry: Registry::new(settings.max_sessions, settings.tombstones, settings.tombstone_ttl),
+            session: Arc::new(settings.session()),
             settings: Arc::new(settings),
             audience: Arc::default(),
         }
@@ -232,6 +301,26 @@ impl Endpoint {
     }
 
     /// The endpoint's sessions.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+impl Tcp {
+    fn new(settings: config::Tcp) -> Self {
+        Self {
+            registry: Registry::of_connections(settings.max_connections, "tcp.max_connections"),
+            session: Arc::new(settings.session()),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Its configuration.
+    pub fn settings(&self) -> &Arc<config::Tcp> {
+        &self.settings
+    }
+
+    /// The sessions over TCP.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }

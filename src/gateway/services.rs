@@ -114,7 +114,7 @@ impl Protocol for Broadcast {
         Ok(())
     }
 
-    fn closed(&mut self, session: &Arc<Session>, _: &CloseReason) {
+    fn closed(&mut self, session: &Arc<Session>, _: &CloseReason, _: Instant) {
         self.audience.0.lock().remove(&session.serial());
     }
 }

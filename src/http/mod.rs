@@ -12,12 +12,10 @@
 //! | `send` | sending transports: xhr_send, jsonp_send |
 //! | `websocket` | handshake, and `socket`, the life of an open one |
 //! | `body` | the one response body type |
-//! | `connection` | a stream with its permit and its write time-out |
 //!
 //! Does not know: STOMP beyond its websocket subprotocols, destinations, listeners.
 
 mod body;
-mod connection;
 mod origin;
 mod pages;
 mod receiver;
@@ -29,10 +27,4 @@ mod stream;
 mod websocket;
 
 pub use body::Body;
-pub use connection::Connection;
 pub use service::{HttpService, RenderMetrics, Settings};
-
-/// The clock of the asynchronous side, as the synchronous core wants it. Under a paused test clock it stands still.
-pub(crate) fn now() -> std::time::Instant {
-    tokio::time::Instant::now().into_std()
-}

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::now;
+use crate::connection::now;
 use crate::gateway::{Endpoint, Gateway, Receiving};
 use crate::session::{CloseReason, Departure, ReceiverId, RegistryFull, Session};
 

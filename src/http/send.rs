@@ -3,6 +3,7 @@
 //!
 //! Does not know: what the messages mean.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,10 +13,12 @@ use hyper::header;
 use hyper::{HeaderMap, Response, StatusCode};
 
 use super::service::Settings;
-use super::{Body, now, reply};
+use super::{Body, reply};
 use crate::config;
+use crate::connection::now;
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
+use crate::pause::Pause;
 use crate::session::{Flow, Message};
 use crate::sockjs::route::{Row, Transport};
 use crate::sockjs::{self, PayloadError, PayloadLimits};
@@ -43,10 +46,15 @@ pub(super) async fn send(
         Err(error) => return refuse(&error),
     };
     let messages: Vec<_> = messages.into_iter().map(Message::text).collect();
-    match gateway.receive(&session, messages, now()) {
-        Flow::Continue | Flow::Closed => accepted(row),
-        Flow::Gone => reply::not_found(),
+    let flow = gateway.receive(&session, messages, now());
+    if flow == Flow::Gone {
+        return reply::not_found();
     }
+    // The client sends its next request when this one is answered.
+    let mut pause = Pause::default();
+    pause.after(flow);
+    poll_fn(|cx| pause.poll_over(cx, gateway, &session, now)).await;
+    accepted(row)
 }
 
 /// The limits of one payload.

@@ -8,7 +8,6 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -23,10 +22,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message as Packet};
 
-use super::{Connection, now, send};
+use super::send;
+use crate::connection::{Connection, LINGER, now};
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
-use crate::session::{Carrier, CloseReason, Drained, Message, Output, ReceiverId, Session, Wire};
+use crate::pause::Pause;
+use crate::session::{Carrier, CloseReason, Drained, Flow, Message, Output, ReceiverId, Session, Wire};
 use crate::sockjs::{self, Framing};
 
 /// Bytes after which a frame takes no further message, and a flush no further frame. Larger batches gain nothing: the cost
@@ -35,9 +36,6 @@ const BATCH: usize = 64 * 1024;
 
 /// Packets that are read before what they caused is sent.
 const PIPELINE: usize = 64;
-
-/// How long a peer may take to read the last frames and to answer a close frame.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// What a client is told whose message breaks a limit (RFC 6455, section 7.4.1).
 const TOO_LARGE: CloseReason = CloseReason::Websocket { code: 1009, reason: "Message too large" };
@@ -94,7 +92,15 @@ impl Socket {
         // Even empty it holds the buffer of the HTTP connection.
         drop(already_read);
         let framing = (self.session.carrier() == Carrier::Websocket).then(Framing::websocket);
-        let mut traffic = Traffic { socket: &self, stream, framing, flushing: false, linger: None };
+        let mut traffic = Traffic {
+            socket: &self,
+            stream,
+            framing,
+            speech: Speech::Silence,
+            pause: Pause::default(),
+            flushing: false,
+            linger: None,
+        };
         let end = poll_fn(|cx| traffic.poll(cx)).await;
         let stream = traffic.stream;
         let close = match &end {
@@ -117,12 +123,12 @@ impl Socket {
         let settings = self.endpoint.settings();
         match self.session.carrier() {
             Carrier::RawWebsocket => (settings.max_message, "max_message"),
-            Carrier::Websocket | Carrier::Http => (settings.max_body, "max_body"),
+            _ => (settings.max_body, "max_body"),
         }
     }
 
     /// Feeds the session with what one packet carried.
-    fn receive(&self, payload: Bytes, text: bool) -> Result<(), CloseReason> {
+    fn receive(&self, payload: Bytes, text: bool) -> Result<Flow, CloseReason> {
         let messages = if self.session.carrier() == Carrier::RawWebsocket {
             vec![if text { Message::from_utf8(payload) } else { Message::binary(payload) }]
         } else {
@@ -132,8 +138,7 @@ impl Socket {
             texts.into_iter().map(Message::text).collect()
         };
         // Whether one of them ended the session stands in the outbox, where the drain will find it.
-        self.gateway.receive(&self.session, messages, now());
-        Ok(())
+        Ok(self.gateway.receive(&self.session, messages, now()))
     }
 
     /// What an error of the websocket library means.
@@ -159,7 +164,7 @@ impl Socket {
             // Codes of the websocket's own layer are told as they are.
             (CloseReason::Websocket { code, .. }, _) => *code,
             (_, Carrier::RawWebsocket) => close.code,
-            (_, Carrier::Websocket | Carrier::Http) => close.websocket_code(),
+            _ => close.websocket_code(),
         };
         CloseFrame { code: CloseCode::from(code), reason: truncated(&close.reason).into() }
     }
@@ -181,12 +186,25 @@ impl End {
     }
 }
 
+/// How a client has spoken so far, which is how it wants to be answered: some lose the NUL of
+/// text messages (React Native does), so their users have them speak binary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    Silence,
+    /// Never a text message.
+    Binary,
+    Text,
+}
+
 /// Both directions of an open socket, polled by its one task.
 struct Traffic<'a, S> {
     socket: &'a Socket,
     stream: WebSocketStream<S>,
     /// None on a raw websocket.
     framing: Option<Framing>,
+    speech: Speech,
+    /// Runs while nothing more is to be read.
+    pause: Pause,
     /// Something was handed to the stream and may not be on the wire yet.
     flushing: bool,
     /// Runs when the session is closing and the peer does not read.
@@ -212,7 +230,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
 
     /// Hands over packets that have arrived. `Ok(true)` if there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let Socket { gateway, session, .. } = self.socket;
         for _ in 0..PIPELINE {
+            if self.pause.poll_over(cx, gateway, session, now).is_pending() {
+                return Ok(false);
+            }
             let packet = match self.stream.poll_next_unpin(cx) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Some(Ok(packet))) => packet,
@@ -220,15 +242,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
                 Poll::Ready(None) => return Err(End::Broken(CloseReason::Interrupted)),
             };
             let handed = match packet {
-                Packet::Text(text) => self.socket.receive(text.into(), true),
-                Packet::Binary(bytes) => self.socket.receive(bytes, false),
+                Packet::Text(text) => {
+                    self.speech = Speech::Text;
+                    self.socket.receive(text.into(), true)
+                }
+                Packet::Binary(bytes) => {
+                    if self.speech == Speech::Silence {
+                        self.speech = Speech::Binary;
+                    }
+                    self.socket.receive(bytes, false)
+                }
                 Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_) => {
-                    self.socket.session.touch(now());
-                    Ok(())
+                    session.touch(now());
+                    Ok(Flow::Continue)
                 }
                 Packet::Close(_) => return Err(End::Theirs),
             };
-            handed.map_err(End::Fault)?;
+            self.pause.after(handed.map_err(End::Fault)?);
         }
         Ok(true)
     }
@@ -256,13 +286,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut out = Output::new();
         let mut sent = 0;
+        // SockJS frames are text, whatever comes in.
+        let all_binary = self.framing.is_none() && self.speech == Speech::Binary;
         while sent < BATCH {
             let wire = self.framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
             let drained =
                 ready!(self.socket.session.poll_drain(cx, self.socket.receiver, wire, BATCH, now(), &mut out));
             sent += out.len();
             for (payload, text) in out.take_messages() {
-                let kind = if text { Data::Text } else { Data::Binary };
+                let kind = if text && !all_binary { Data::Text } else { Data::Binary };
                 self.feed(Packet::Frame(Frame::message(payload, OpCode::Data(kind), true)))?;
             }
             match drained {

@@ -11,7 +11,8 @@ use bytes::{Bytes, BytesMut};
 use hyper::{Response, StatusCode};
 
 use super::receiver::{Admission, Receiver};
-use super::{Body, now, reply};
+use super::{Body, reply};
+use crate::connection::now;
 use crate::gateway::{Endpoint, Gateway};
 use crate::session::{Drained, Output, Wire};
 use crate::sockjs::route::{ResponseLimit, Row};

@@ -13,8 +13,9 @@ use hyper::{Response, StatusCode};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::socket::Socket;
-use super::{Body, now, reply};
+use super::{Body, reply};
 use crate::config;
+use crate::connection::now;
 use crate::gateway::{Endpoint, Gateway};
 use crate::session::Carrier;
 

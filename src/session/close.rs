@@ -10,8 +10,10 @@ use crate::sockjs::Close;
 pub enum CloseReason {
     /// The service behind the endpoint asked for it, with this code and reason.
     Application(Close),
-    /// The client said goodbye: a websocket close frame, or the end of its stream.
+    /// The client said goodbye: a websocket close frame.
     Peer,
+    /// The client ended its direction of a TCP connection without DISCONNECT. It may still read, so what it is owed is sent.
+    EndOfStream,
     /// The connection of the attached receiver broke; data on its way may be lost (SockJS: 1002).
     Interrupted,
     /// No receiver came back within the disconnect delay.
@@ -44,7 +46,7 @@ impl CloseReason {
     pub fn close(&self) -> Close {
         match self {
             Self::Application(close) => close.clone(),
-            Self::Peer | Self::StompDisconnect => Close::NORMAL,
+            Self::Peer | Self::EndOfStream | Self::StompDisconnect => Close::NORMAL,
             Self::Interrupted | Self::Expired => Close::INTERRUPTED,
             Self::BrokenFraming => Close::BROKEN_FRAMING,
             Self::Websocket { code, reason } => Close { code: *code, reason: (*reason).into() },
@@ -60,6 +62,7 @@ impl CloseReason {
         match self {
             Self::Application(_) => "application",
             Self::Peer => "peer",
+            Self::EndOfStream => "end-of-stream",
             Self::Interrupted => "interrupted",
             Self::Expired => "expired",
             Self::BrokenFraming => "broken-framing",

@@ -50,6 +50,8 @@ struct Wheel {
     /// The tick that the driver sleeps for; an earlier one wakes it.
     announced: u64,
     driver: Option<Waker>,
+    /// A time that is no session's.
+    alarm: Option<Instant>,
 }
 
 impl Deadlines {
@@ -63,6 +65,7 @@ impl Deadlines {
                 entries: 0,
                 announced: UNARMED,
                 driver: None,
+                alarm: None,
             }),
         }
     }
@@ -97,9 +100,23 @@ impl Deadlines {
     pub fn poll_timeout(&self, cx: &mut Context<'_>) -> Option<Instant> {
         let mut wheel = self.wheel.lock();
         wheel.driver = Some(cx.waker().clone());
-        let next = wheel.next_tick();
+        let alarm = wheel.alarm;
+        let next = wheel.next_tick().into_iter().chain(alarm.map(|at| self.tick_of(at))).min();
         wheel.announced = next.unwrap_or(UNARMED);
         next.map(|tick| self.origin + Duration::from_millis(tick.saturating_mul(TICK.as_millis() as u64)))
+    }
+
+    /// The driver is also to wake at `at`, for somebody who keeps times of his own, and no more for what was set before.
+    pub fn set_alarm(&self, at: Option<Instant>) {
+        let waker = {
+            let mut wheel = self.wheel.lock();
+            wheel.alarm = at;
+            let sooner = at.is_some_and(|at| self.tick_of(at) < wheel.announced);
+            if sooner { wheel.driver.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Takes out the sessions whose deadline has come.

@@ -6,20 +6,21 @@
 //! Does not know: HTTP chunks or websocket frame headers; those are the caller's.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
 use super::outbox::{Beat, Item, Receiver};
-use super::{CloseReason, ReceiverId, Session};
+use super::{CloseReason, Delivery, ReceiverId, Session, Subscription};
 use crate::publication::Form;
 use crate::sockjs::{self, Framing};
 
 /// How a transport wants its bytes.
 #[derive(Debug, Clone, Copy)]
 pub enum Wire<'a> {
-    /// One websocket message for each session message, nothing around it.
+    /// The messages as they are, nothing around them: for websockets and TCP.
     Raw,
     /// SockJS frames, wrapped as the receiving transport demands.
     Sockjs(&'a Framing),
@@ -165,7 +166,8 @@ impl Session {
                 Next::Batch(batch, cost) => {
                     self.mark_carried();
                     let before = out.ends.len();
-                    write_batch(batch, cost, wire, out);
+                    let taken_back = claim(&batch, now);
+                    write_batch(&batch, &taken_back, cost, wire, out);
                     // A batch of nothing but withdrawn deliveries leaves nothing to send; an empty message is something.
                     if out.ends.len() > before {
                         return Poll::Ready(Drained::Frames);
@@ -188,9 +190,34 @@ fn write_beat(beat: Beat, wire: Wire<'_>, out: &mut Output) {
     });
 }
 
-fn write_batch(batch: VecDeque<Item>, cost: usize, wire: Wire<'_>, out: &mut Output) {
+/// Tells the sources of tracked deliveries that these are being written. Returns the subscriptions whose deliveries have
+/// been taken back meanwhile; usually there are none, and then nothing is allocated.
+fn claim<'b>(batch: &'b VecDeque<Item>, now: Instant) -> Vec<&'b Arc<Subscription>> {
+    let mut claimed: Vec<(&'b Arc<Subscription>, bool)> = Vec::new();
+    // From the end: the first that is met of a subscription is its last.
+    for item in batch.iter().rev() {
+        if let Item::Delivery(Delivery { subscription, tag, .. }) = item
+            && tag.is_tracked()
+            && !claimed.iter().any(|(own, _)| Arc::ptr_eq(own, subscription))
+        {
+            claimed.push((subscription, subscription.claim(*tag, now)));
+        }
+    }
+    claimed.into_iter().filter(|(_, granted)| !granted).map(|(subscription, _)| subscription).collect()
+}
+
+fn write_batch(
+    batch: &VecDeque<Item>,
+    taken_back: &[&Arc<Subscription>],
+    cost: usize,
+    wire: Wire<'_>,
+    out: &mut Output,
+) {
     let live = |item: &Item| match item {
-        Item::Delivery(_, subscription) => subscription.is_active(),
+        Item::Delivery(Delivery { subscription, tag, .. }) if tag.is_tracked() => {
+            !taken_back.iter().any(|own| Arc::ptr_eq(own, subscription))
+        }
+        Item::Delivery(delivery) => delivery.subscription.is_active(),
         Item::Message(_) => true,
     };
     // Quoting lengthens a message a little; an eighth more saves most batches the second allocation.
@@ -199,13 +226,9 @@ fn write_batch(batch: VecDeque<Item>, cost: usize, wire: Wire<'_>, out: &mut Out
         Wire::Raw => {
             for item in batch.iter().filter(|item| live(item)) {
                 match item {
-                    Item::Delivery(publication, subscription) => {
-                        let tail = publication.tail(subscription.version(), Form::Raw);
-                        out.message(publication.is_text(), |bytes| {
-                            bytes.extend_from_slice(subscription.head().as_bytes());
-                            bytes.extend_from_slice(tail);
-                        });
-                    }
+                    Item::Delivery(delivery) => out.message(delivery.publication.is_text(), |bytes| {
+                        write_delivery(delivery, Form::Raw, bytes);
+                    }),
                     Item::Message(message) => {
                         out.message(message.is_text(), |bytes| {
                             bytes.extend_from_slice(message.payload());
@@ -224,10 +247,7 @@ fn write_batch(batch: VecDeque<Item>, cost: usize, wire: Wire<'_>, out: &mut Out
                 framing.begin_messages(bytes);
                 while let Some(item) = items.next() {
                     match item {
-                        Item::Delivery(publication, subscription) => {
-                            sockjs::quote_into(encoding, subscription.head(), bytes);
-                            bytes.extend_from_slice(publication.tail(subscription.version(), Form::Quoted(encoding)));
-                        }
+                        Item::Delivery(delivery) => write_delivery(delivery, Form::Quoted(encoding), bytes),
                         Item::Message(message) => match message.as_str() {
                             Some(text) => sockjs::quote_into(encoding, text, bytes),
                             // Services that speak SockJS send text; for bytes that are none, a fault of the service,
@@ -242,5 +262,26 @@ fn write_batch(batch: VecDeque<Item>, cost: usize, wire: Wire<'_>, out: &mut Out
                 framing.end_messages(bytes);
             });
         }
+    }
+}
+
+/// One MESSAGE frame: what differs from subscription to subscription, what differs from delivery to delivery, and the tail
+/// that is the same for all.
+fn write_delivery(delivery: &Delivery, form: Form, out: &mut BytesMut) {
+    let Delivery { publication, subscription, .. } = delivery;
+    let write = |text: &str, out: &mut BytesMut| match form {
+        Form::Raw => out.extend_from_slice(text.as_bytes()),
+        Form::Quoted(encoding) => sockjs::quote_into(encoding, text, out),
+    };
+    write(subscription.head(), out);
+    let own = delivery.headers();
+    if !own.is_empty() {
+        write(&own, out);
+    }
+    let version = subscription.version();
+    if delivery.has_own_id() {
+        out.extend_from_slice(publication.tail_behind_id(version, form));
+    } else {
+        out.extend_from_slice(publication.tail(version, form));
     }
 }

@@ -27,4 +27,4 @@ pub use outbox::{Item, Queued};
 pub use protocol::Protocol;
 pub use registry::{Opened, Registry, RegistryFull};
 pub use session::{Attach, Carrier, Departure, Flow, ReceiverId, Session, Timeout};
-pub use subscription::Subscription;
+pub use subscription::{Delivery, Source, Subscription, Tag, Traits};

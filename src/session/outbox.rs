@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{CloseReason, Message, ReceiverId, Subscription};
-use crate::publication::Publication;
+use super::{CloseReason, Delivery, Message, ReceiverId};
+use crate::publication::Overflow;
 
 /// One thing that waits to be sent.
 #[derive(Debug, Clone)]
 pub enum Item {
     /// A publication for one subscription of this session.
-    Delivery(Arc<Publication>, Arc<Subscription>),
+    Delivery(Delivery),
     /// A message for this session: a service's answer, or a STOMP frame that is nobody else's.
     Message(Arc<Message>),
 }
@@ -24,8 +24,32 @@ impl Item {
     /// What the item counts against `outbox_bytes`: the bytes it will put on the wire before the transport's framing.
     pub fn cost(&self) -> usize {
         match self {
-            Self::Delivery(publication, subscription) => publication.size() + subscription.head().len(),
+            Self::Delivery(delivery) => delivery.publication.size() + delivery.subscription.head().len(),
             Self::Message(message) => message.payload().len(),
+        }
+    }
+
+    /// Whether the limits of the outbox leave it alone: it is bounded, and counted, where it comes from.
+    fn is_exempt(&self) -> bool {
+        matches!(self, Self::Delivery(delivery) if delivery.tag.is_exempt())
+    }
+
+    fn overflow(&self) -> Overflow {
+        match self {
+            Self::Delivery(delivery) if !delivery.tag.is_exempt() => delivery.publication.overflow(),
+            _ => Overflow::Close,
+        }
+    }
+
+    /// Whether the newer item makes this one worthless.
+    fn is_replaced_by(&self, newer: &Self) -> bool {
+        match (self, newer) {
+            (Self::Delivery(own), Self::Delivery(other)) => {
+                own.tag == other.tag
+                    && own.publication.overflow() == other.publication.overflow()
+                    && Arc::ptr_eq(&own.subscription, &other.subscription)
+            }
+            _ => false,
         }
     }
 }
@@ -35,10 +59,21 @@ impl Item {
 pub enum Queued {
     /// It waits for the next drain.
     Queued,
+    /// It waits, and the outbox is more than half full of what must not be dropped: whoever sends should slow down.
+    Pressed,
+    /// It waits, or does not, and something was dropped, as the policy of its destination says.
+    Dropped,
     /// It did not fit. The session is closing now ([`CloseReason::SlowConsumer`]); what was queued before is still sent.
     Overflow,
     /// The session is closing or closed already.
     Closed,
+}
+
+/// How much may wait in an outbox.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub bytes: usize,
+    pub items: usize,
 }
 
 /// Who keeps the client from thinking that the line is dead.
@@ -61,7 +96,14 @@ pub(super) enum Receiver {
 /// the lock is released.
 pub(super) struct Outbox {
     pub queue: VecDeque<Item>,
+    /// The cost of all that waits.
     pub bytes: usize,
+    /// What of it the limits leave alone.
+    exempt: Load,
+    /// How many of the items may be dropped.
+    droppable: usize,
+    /// Something was dropped before, and the log says so.
+    pub lossy: bool,
     /// Whether the open frame is out (or was never due, on a raw websocket).
     pub opened: bool,
     pub closing: Option<Box<CloseReason>>,
@@ -83,6 +125,9 @@ impl Outbox {
         Self {
             queue: VecDeque::new(),
             bytes: 0,
+            exempt: Load::default(),
+            droppable: 0,
+            lossy: false,
             opened,
             closing: None,
             receiver: Receiver::Detached(now),
@@ -95,30 +140,96 @@ impl Outbox {
         }
     }
 
-    /// Queues an item within the limits. An item of any size fits into an empty outbox: else no limit below the largest
-    /// message would work.
-    pub fn push(&mut self, item: Item, max_bytes: usize, max_items: usize) -> Queued {
+    /// Queues an item within the limits, and says how many others were dropped for it. An item of any size fits into an
+    /// empty outbox: else no limit below the largest message would work.
+    pub fn push(&mut self, item: Item, room: Room) -> (Queued, usize) {
         if self.closing.is_some() {
-            return Queued::Closed;
+            return (Queued::Closed, 0);
+        }
+        if item.is_exempt() {
+            self.put(item);
+            return (Queued::Queued, 0);
+        }
+        let mut dropped = 0;
+        let overflow = item.overflow();
+        if let Overflow::Conflate(_) = overflow
+            && let Some(position) = self.queue.iter().rposition(|older| older.is_replaced_by(&item))
+        {
+            self.drop_at(position);
+            dropped += 1;
         }
         let cost = item.cost();
-        let fits =
-            self.queue.is_empty() || (self.queue.len() < max_items && self.bytes.saturating_add(cost) <= max_bytes);
-        if !fits {
-            self.closing = Some(Box::new(CloseReason::SlowConsumer));
-            return Queued::Overflow;
+        while !self.fits(cost, room) {
+            let oldest = || self.queue.iter().position(|item| item.overflow() == Overflow::DropOldest);
+            match (self.droppable > 0).then(oldest).flatten() {
+                Some(position) => self.drop_at(position),
+                // It is the oldest of its kind itself.
+                None if overflow == Overflow::DropOldest => return (Queued::Dropped, dropped + 1),
+                None => {
+                    self.closing = Some(Box::new(CloseReason::SlowConsumer));
+                    return (Queued::Overflow, dropped);
+                }
+            }
+            dropped += 1;
         }
+        self.put(item);
+        let queued = match dropped {
+            0 if overflow == Overflow::Close && self.is_pressed(room) => Queued::Pressed,
+            0 => Queued::Queued,
+            _ => Queued::Dropped,
+        };
+        (queued, dropped)
+    }
+
+    /// Whether so much waits that no more may be added on request.
+    pub fn is_full(&self, room: Room) -> bool {
+        self.queue.len() >= room.items || self.bytes >= room.bytes
+    }
+
+    fn fits(&self, cost: usize, room: Room) -> bool {
+        let items = self.queue.len() - self.exempt.items;
+        items == 0 || (items < room.items && (self.bytes - self.exempt.bytes).saturating_add(cost) <= room.bytes)
+    }
+
+    fn is_pressed(&self, room: Room) -> bool {
+        (self.queue.len() - self.exempt.items) * 2 > room.items || (self.bytes - self.exempt.bytes) > room.bytes / 2
+    }
+
+    fn put(&mut self, item: Item) {
+        let cost = item.cost();
         self.bytes = self.bytes.saturating_add(cost);
+        if item.is_exempt() {
+            self.exempt.bytes += cost;
+            self.exempt.items += 1;
+        }
+        self.droppable += usize::from(item.overflow() == Overflow::DropOldest);
         self.queue.push_back(item);
-        Queued::Queued
+    }
+
+    fn drop_at(&mut self, position: usize) {
+        if let Some(item) = self.queue.remove(position) {
+            self.forget(&item);
+        }
+    }
+
+    /// Takes an item that is no longer queued out of the accounts.
+    fn forget(&mut self, item: &Item) {
+        let cost = item.cost();
+        self.bytes = self.bytes.saturating_sub(cost);
+        if item.is_exempt() {
+            self.exempt.bytes = self.exempt.bytes.saturating_sub(cost);
+            self.exempt.items -= 1;
+        }
+        self.droppable -= usize::from(item.overflow() == Overflow::DropOldest);
     }
 
     /// Takes items for one frame: all of them if they cost less than `budget`, else as many as reach it, at least one.
     pub fn take(&mut self, budget: usize) -> VecDeque<Item> {
         if self.bytes <= budget {
             // The drainer frees the queue's memory with the batch; the outbox is left without any.
-            self.bytes = 0;
-            return std::mem::take(&mut self.queue);
+            let batch = std::mem::take(&mut self.queue);
+            self.clear();
+            return batch;
         }
         let mut spent = 0usize;
         let mut count = 0;
@@ -130,8 +241,11 @@ impl Outbox {
             }
         }
         let rest = self.queue.split_off(count);
-        self.bytes = self.bytes.saturating_sub(spent);
-        std::mem::replace(&mut self.queue, rest)
+        let batch = std::mem::replace(&mut self.queue, rest);
+        for item in &batch {
+            self.forget(item);
+        }
+        batch
     }
 
     /// Begins to close, unless that has begun before. The first reason stays.
@@ -150,5 +264,14 @@ impl Outbox {
     pub fn clear(&mut self) {
         self.queue = VecDeque::new();
         self.bytes = 0;
+        self.exempt = Load::default();
+        self.droppable = 0;
     }
+}
+
+/// A part of what waits.
+#[derive(Default)]
+struct Load {
+    bytes: usize,
+    items: usize,
 }

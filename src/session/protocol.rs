@@ -4,7 +4,7 @@
 //! Does not know: which services exist.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{CloseReason, Message, Session};
 
@@ -38,8 +38,20 @@ pub trait Protocol: Send {
         let _ = (session, reason);
     }
 
+    /// How long nothing more should be read from the client, if it sends faster than its messages can be passed on. What
+    /// comes nevertheless is kept for [`resume`](Self::resume), which the transport, or else a deadline, calls afterwards.
+    fn pause(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The pause may be over: goes on with what was kept.
+    fn resume(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), CloseReason> {
+        let _ = (session, now);
+        Ok(())
+    }
+
     /// The session has ended; called once, whoever ended it. Everything registered elsewhere is to be taken back here.
-    fn closed(&mut self, session: &Arc<Session>, reason: &CloseReason) {
-        let _ = (session, reason);
+    fn closed(&mut self, session: &Arc<Session>, reason: &CloseReason, now: Instant) {
+        let _ = (session, reason, now);
     }
 }

@@ -20,6 +20,8 @@ use crate::metrics;
 /// The registry of one endpoint.
 pub struct Registry {
     max_sessions: usize,
+    /// The configuration key of that limit.
+    limit: &'static str,
     max_tombstones: usize,
     tombstone_ttl: Duration,
     inner: Mutex<Inner>,
@@ -46,10 +48,12 @@ pub enum Opened {
     Tombstone,
 }
 
-/// The endpoint holds as many sessions as it may.
+/// The endpoint or port holds as many sessions as it may.
 #[derive(Debug, Error)]
-#[error("the endpoint holds max_sessions sessions ({limit}); raise max_sessions or add a gateway")]
+#[error("there are as many sessions as {key} allows ({limit}); raise {key} or add a gateway")]
 pub struct RegistryFull {
+    /// The configuration key of the limit.
+    pub key: &'static str,
     /// The limit in force.
     pub limit: usize,
 }
@@ -57,7 +61,14 @@ pub struct RegistryFull {
 impl Registry {
     /// An empty registry with its limits: sessions, tombstones, and how long a tombstone stands.
     pub fn new(max_sessions: usize, max_tombstones: usize, tombstone_ttl: Duration) -> Self {
-        Self { max_sessions, max_tombstones, tombstone_ttl, inner: Mutex::default() }
+        Self { max_sessions, limit: "max_sessions", max_tombstones, tombstone_ttl, inner: Mutex::default() }
+    }
+
+    /// An empty registry of sessions that live and die with their connections, of which there may be `max_connections`.
+    ///
+    /// `limit` is the configuration key of that number.
+    pub fn of_connections(max_connections: usize, limit: &'static str) -> Self {
+        Self { limit, ..Self::new(max_connections, 0, Duration::ZERO) }
     }
 
     /// The live session of that id.
@@ -84,7 +95,7 @@ impl Registry {
         Ok(Opened::New(session))
     }
 
-    /// Lists the session of a websocket.
+    /// Lists the session of a websocket or TCP connection.
     ///
     /// # Errors
     /// [`RegistryFull`] when it would exceed the limit.
@@ -100,8 +111,8 @@ impl Registry {
         if inner.live.len() + inner.sockets.len() < self.max_sessions {
             return Ok(());
         }
-        metrics::limit_reached("max_sessions");
-        Err(RegistryFull { limit: self.max_sessions })
+        metrics::limit_reached(self.limit);
+        Err(RegistryFull { key: self.limit, limit: self.max_sessions })
     }
 
     /// Takes a session out; if it carried messages, its tombstone takes its place.

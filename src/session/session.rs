@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::deadlines::Armed;
-use super::outbox::{Beat, Outbox, Receiver};
+use super::outbox::{Beat, Outbox, Receiver, Room};
 use super::{CloseReason, Deadlines, Item, Message, Protocol, Queued};
 use crate::config;
 use crate::metrics;
@@ -26,6 +26,20 @@ pub enum Carrier {
     Websocket,
     /// One websocket without SockJS framing: no open frame, no `h`.
     RawWebsocket,
+    /// One TCP connection: no frames around the messages, no pings. Whether the peer lives is for the protocol to find out.
+    Tcp,
+}
+
+impl Carrier {
+    /// Whether messages travel in SockJS frames, which carry text only.
+    pub fn speaks_sockjs(self) -> bool {
+        matches!(self, Self::Http | Self::Websocket)
+    }
+
+    /// Whether a silent peer can be asked for a sign of life.
+    fn has_pings(self) -> bool {
+        matches!(self, Self::Websocket | Self::RawWebsocket)
+    }
 }
 
 /// Names one attachment of a receiver, so that a late departure cannot end a newer one.
@@ -57,6 +71,9 @@ pub enum Departure {
 pub enum Flow {
     /// All were processed.
     Continue,
+    /// The client sends faster than its messages can be passed on. Read nothing more from it for this long (zero: until
+    /// other tasks have run), then call [`Session::resume`].
+    Pause(Duration),
     /// One of them ended the session; those behind it are void.
     Closed,
     /// The session was over before; none was processed.
@@ -77,12 +94,19 @@ pub struct Session {
     serial: u64,
     id: Box<str>,
     carrier: Carrier,
-    endpoint: Arc<config::Endpoint>,
+    settings: Arc<config::Session>,
     deadlines: Arc<Deadlines>,
     pub(super) armed: Armed,
     carried: AtomicBool,
     pub(super) outbox: Mutex<Outbox>,
     inbound: Mutex<Inbound>,
+}
+
+/// Whether the client gave a sign of life.
+#[derive(PartialEq, Eq)]
+enum Heard {
+    Something,
+    Nothing,
 }
 
 struct Inbound {
@@ -93,11 +117,11 @@ struct Inbound {
 }
 
 impl Session {
-    /// A new session of `endpoint` with the `id` that the client chose; empty where the transport has none.
+    /// A new session with the `id` that the client chose; empty where the transport has none.
     pub fn new(
         id: &str,
         carrier: Carrier,
-        endpoint: Arc<config::Endpoint>,
+        settings: Arc<config::Session>,
         deadlines: Arc<Deadlines>,
         protocol: Box<dyn Protocol>,
         now: Instant,
@@ -107,11 +131,11 @@ impl Session {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             id: id.into(),
             carrier,
-            endpoint,
+            settings,
             deadlines,
             armed: Armed::new(),
             carried: AtomicBool::new(false),
-            outbox: Mutex::new(Outbox::new(carrier == Carrier::RawWebsocket, now)),
+            outbox: Mutex::new(Outbox::new(!carrier.speaks_sockjs(), now)),
             inbound: Mutex::new(Inbound { protocol: Some(protocol), last_received: now, ping_sent: None }),
         })
     }
@@ -131,9 +155,9 @@ impl Session {
         self.carrier
     }
 
-    /// The settings of the endpoint that it was opened on.
-    pub fn endpoint(&self) -> &Arc<config::Endpoint> {
-        &self.endpoint
+    /// Its settings, the very ones of the endpoint or port that it was opened on.
+    pub fn settings(&self) -> &Arc<config::Session> {
+        &self.settings
     }
 
     /// Whether a message has gone either way. Such a session leaves a tombstone.
@@ -194,7 +218,7 @@ impl Session {
 
     /// Tells the protocol that the session is open; called once, right after the first receiver attached.
     pub fn opened(self: &Arc<Self>, now: Instant) -> Flow {
-        self.with_protocol(now, |protocol, session| protocol.opened(session, now))
+        self.with_protocol(Heard::Something, now, |protocol, session| protocol.opened(session, now))
     }
 
     /// The receiver leaves. Only the one that is attached can; a late word of an earlier one changes nothing.
@@ -225,7 +249,7 @@ impl Session {
 
     /// Hands over messages from the client, in order.
     pub fn receive(self: &Arc<Self>, messages: impl IntoIterator<Item = Message>, now: Instant) -> Flow {
-        self.with_protocol(now, |protocol, session| {
+        self.with_protocol(Heard::Something, now, |protocol, session| {
             for message in messages {
                 session.mark_carried();
                 protocol.receive(session, message, now)?;
@@ -241,24 +265,60 @@ impl Session {
         inbound.ping_sent = None;
     }
 
+    /// Goes on after a [`Flow::Pause`].
+    pub fn resume(self: &Arc<Self>, now: Instant) -> Flow {
+        self.with_protocol(Heard::Nothing, now, |protocol, session| protocol.resume(session, now))
+    }
+
     /// Queues an item for the client and wakes its receiver.
     ///
-    /// An item that does not fit ends the session: silence in the middle of an ordered stream would be a lie.
+    /// An item that does not fit ends the session, unless its publication says that something may be dropped instead.
     pub fn push(self: &Arc<Self>, item: Item) -> Queued {
-        let (queued, items, waker) = {
+        let (queued, dropped, first, waker, items) = {
             let mut outbox = self.outbox.lock();
-            let queued = outbox.push(item, self.endpoint.outbox_bytes, self.endpoint.outbox_messages);
+            let (queued, dropped) = outbox.push(item, self.room());
             let waker = if queued == Queued::Closed { None } else { outbox.waker.take() };
-            (queued, outbox.queue.len(), waker)
+            let first = dropped > 0 && !outbox.lossy;
+            outbox.lossy |= dropped > 0;
+            (queued, dropped, first, waker, outbox.queue.len())
         };
         if queued == Queued::Overflow {
-            let full = items >= self.endpoint.outbox_messages;
+            let full = items >= self.settings.outbox_messages;
             self.report_overflow(if full { "outbox_messages" } else { "outbox_bytes" });
+        }
+        if dropped > 0 {
+            self.report_dropped(dropped, first);
         }
         if let Some(waker) = waker {
             waker.wake();
         }
         queued
+    }
+
+    /// Ends the session because its client takes what is meant for it more slowly than `limit`, a configuration key,
+    /// allows. For those who keep messages for it elsewhere than in its outbox, and hold locks that forbid
+    /// [`close`](Self::close).
+    pub fn overflow(self: &Arc<Self>, limit: &'static str) {
+        let waker = {
+            let mut outbox = self.outbox.lock();
+            if !outbox.close(CloseReason::SlowConsumer) {
+                return;
+            }
+            outbox.waker.take()
+        };
+        self.report_overflow(limit);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether the client has read enough of what waits for it to ask for more.
+    pub fn has_room(&self) -> bool {
+        !self.outbox.lock().is_full(self.room())
+    }
+
+    fn room(&self) -> Room {
+        Room { bytes: self.settings.outbox_bytes, items: self.settings.outbox_messages }
     }
 
     /// Queues a message for the client.
@@ -346,12 +406,15 @@ impl Session {
     /// Runs a protocol callback under the inbound lock; its `Err` ends the session.
     fn with_protocol(
         self: &Arc<Self>,
+        heard: Heard,
         now: Instant,
         call: impl FnOnce(&mut dyn Protocol, &Arc<Self>) -> Result<(), CloseReason>,
     ) -> Flow {
         let mut inbound = self.inbound.lock();
-        inbound.last_received = now;
-        inbound.ping_sent = None;
+        if heard == Heard::Something {
+            inbound.last_received = now;
+            inbound.ping_sent = None;
+        }
         if !self.is_open() {
             return Flow::Gone;
         }
@@ -360,8 +423,9 @@ impl Session {
             self.end(&mut inbound, reason, now);
             return Flow::Closed;
         }
+        let pause = protocol.pause();
         self.arm(self.inbound_deadline(&inbound));
-        Flow::Continue
+        pause.map_or(Flow::Continue, Flow::Pause)
     }
 
     /// The one place where a session ends: the protocol is told once, the outbox begins to close, the receiver wakes.
@@ -376,7 +440,7 @@ impl Session {
             self.report_closed(&reason);
         }
         if let Some(mut protocol) = inbound.protocol.take() {
-            protocol.closed(self, &reason);
+            protocol.closed(self, &reason, now);
             // From here the receiver's patience is counted.
             self.outbox.lock().last_sent = now;
         }
@@ -431,16 +495,16 @@ impl Session {
 
     /// Asks a silent websocket for a sign of life, and ends it when none comes.
     fn check_liveness(self: &Arc<Self>, inbound: &mut Inbound, now: Instant) -> Option<Waker> {
-        if self.carrier == Carrier::Http {
+        if !self.carrier.has_pings() {
             return None;
         }
         match inbound.ping_sent {
-            Some(at) if now >= at + self.endpoint.pong_timeout => {
+            Some(at) if now >= at + self.settings.pong_timeout => {
                 self.end(inbound, CloseReason::NoPong, now);
                 None
             }
             Some(_) => None,
-            None if now >= inbound.last_received + self.endpoint.heartbeat => {
+            None if now >= inbound.last_received + self.settings.heartbeat => {
                 inbound.ping_sent = Some(now);
                 let mut outbox = self.outbox.lock();
                 outbox.ping = true;
@@ -455,10 +519,10 @@ impl Session {
     fn beat_interval(&self, outbox: &Outbox) -> Option<(Duration, Beat)> {
         if outbox.stomp_interval > Duration::ZERO {
             Some((outbox.stomp_interval * 4 / 5, Beat::Stomp))
-        } else if self.carrier == Carrier::RawWebsocket {
+        } else if !self.carrier.speaks_sockjs() {
             None
         } else {
-            Some((self.endpoint.heartbeat, Beat::Sockjs))
+            Some((self.settings.heartbeat, Beat::Sockjs))
         }
     }
 
@@ -466,9 +530,9 @@ impl Session {
     /// a heartbeat interval in which the attached one took nothing. A socket looks after its own reader.
     fn patience(&self, outbox: &Outbox) -> Option<Instant> {
         match outbox.receiver {
-            Receiver::Detached(since) => Some(since + self.endpoint.disconnect_delay),
+            Receiver::Detached(since) => Some(since + self.settings.disconnect_delay),
             Receiver::Attached(_) if outbox.closing.is_some() && self.carrier == Carrier::Http => {
-                Some(outbox.last_sent + self.endpoint.heartbeat)
+                Some(outbox.last_sent + self.settings.heartbeat)
             }
             Receiver::Attached(_) => None,
         }
@@ -487,10 +551,10 @@ impl Session {
 
     fn inbound_deadline(&self, inbound: &Inbound) -> Option<Instant> {
         let protocol = inbound.protocol.as_ref()?.poll_timeout();
-        let liveness = match (self.carrier, inbound.ping_sent) {
-            (Carrier::Http, _) => None,
-            (_, Some(at)) => Some(at + self.endpoint.pong_timeout),
-            (_, None) => Some(inbound.last_received + self.endpoint.heartbeat),
+        let liveness = match (self.carrier.has_pings(), inbound.ping_sent) {
+            (false, _) => None,
+            (_, Some(at)) => Some(at + self.settings.pong_timeout),
+            (_, None) => Some(inbound.last_received + self.settings.heartbeat),
         };
         [protocol, liveness].into_iter().flatten().min()
     }
@@ -505,6 +569,17 @@ impl Session {
         metrics::limit_reached(limit);
         self.report_closed(&CloseReason::SlowConsumer);
         self.deadlines.arm_now(self);
+    }
+
+    fn report_dropped(&self, dropped: usize, first: bool) {
+        metrics::delivery_dropped(dropped);
+        if first {
+            let session = self.serial;
+            tracing::warn!(
+                session,
+                "deliveries dropped, and from now on without a word: the client does not read as fast as it is sent to, and the destination's overflow is not close"
+            );
+        }
     }
 
     fn report_closed(&self, reason: &CloseReason) {
@@ -529,10 +604,6 @@ impl Drop for Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("serial", &self.serial)
-            .field("carrier", &self.carrier)
-            .field("endpoint", &self.endpoint.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("serial", &self.serial).field("carrier", &self.carrier).finish_non_exhaustive()
     }
 }

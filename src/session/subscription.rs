@@ -3,13 +3,15 @@
 //!
 //! Does not know: which destination it belongs to, or how that matches.
 
-use std::fmt;
-use std::sync::Arc;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::BytesMut;
 
 use super::Session;
+use crate::publication::Publication;
 use crate::stomp::{self, Version};
 
 /// A live subscription. Shared by the session's protocol, the destination's subscriber list, and deliveries that wait in
@@ -18,14 +20,129 @@ pub struct Subscription {
     session: Arc<Session>,
     version: Version,
     head: Box<str>,
+    traits: Traits,
+    source: OnceLock<Arc<dyn Source>>,
     active: AtomicBool,
     position: AtomicUsize,
+    slot: AtomicUsize,
+}
+
+/// What the MESSAGE frames of a subscription say beyond its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traits {
+    /// Tells the subscriptions of a session apart in `ack` headers.
+    pub number: u32,
+    /// Its messages are to be acknowledged: each has an id of its own.
+    pub acknowledged: bool,
+    /// Its client asked for `x-offset`.
+    pub offsets: bool,
+}
+
+/// What must know which of its deliveries were written, because those that were not go to somebody else.
+pub trait Source: Send + Sync {
+    /// The session is about to write the deliveries of this subscription up to that tag. Returns whether they still are
+    /// this subscription's: if not, they have been taken back and must not be written.
+    fn claim(&self, subscription: &Subscription, up_to: Tag, now: Instant) -> bool;
+}
+
+/// One publication on its way to one subscription.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The message.
+    pub publication: Arc<Publication>,
+    /// Whose it is.
+    pub subscription: Arc<Subscription>,
+    /// Its number within its subscription, if a [`Source`] keeps account of it.
+    pub tag: Tag,
+}
+
+/// The number of a delivery within its subscription, and whether its message was delivered to anybody before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag(u64);
+
+impl Tag {
+    /// Nobody keeps account of the delivery.
+    pub const NONE: Self = Self(0);
+
+    /// Nobody keeps account of it, and the limits of the outbox leave it alone: a part of a topic's history, which is
+    /// bounded there.
+    pub const HISTORY: Self = Self(1 << 62);
+
+    const REDELIVERED: u64 = 1 << 63;
+    const NUMBER: u64 = (1 << 62) - 1;
+
+    /// The delivery of that number, counted from one.
+    pub fn new(number: u64, redelivered: bool) -> Self {
+        Self(number | if redelivered { Self::REDELIVERED } else { 0 })
+    }
+
+    /// The number within the subscription; zero for [`NONE`](Self::NONE).
+    pub fn number(self) -> u64 {
+        self.0 & Self::NUMBER
+    }
+
+    /// Whether the message was written to some subscriber before.
+    pub fn is_redelivered(self) -> bool {
+        self.0 & Self::REDELIVERED != 0
+    }
+
+    /// Whether a source keeps account of the delivery.
+    pub fn is_tracked(self) -> bool {
+        self.number() > 0
+    }
+
+    /// Whether the delivery is bounded, and counted, where it comes from.
+    pub(super) fn is_exempt(self) -> bool {
+        self != Self::NONE
+    }
+}
+
+impl Delivery {
+    /// A delivery of which nobody keeps account.
+    pub fn untracked(publication: &Arc<Publication>, subscription: &Arc<Subscription>) -> Self {
+        Self { publication: Arc::clone(publication), subscription: Arc::clone(subscription), tag: Tag::NONE }
+    }
+
+    /// A part of a topic's history, on request.
+    pub fn of_history(publication: &Arc<Publication>, subscription: &Arc<Subscription>) -> Self {
+        Self { tag: Tag::HISTORY, ..Self::untracked(publication, subscription) }
+    }
+
+    /// Whether the delivery has a `message-id` of its own.
+    pub(super) fn has_own_id(&self) -> bool {
+        self.tag.is_tracked() && self.subscription.traits.acknowledged
+    }
+
+    /// The headers that belong to this delivery alone; empty for most.
+    pub(super) fn headers(&self) -> String {
+        let mut text = String::new();
+        let Subscription { version, traits, .. } = &*self.subscription;
+        if self.has_own_id() {
+            let (number, tag) = (traits.number, self.tag.number());
+            let _ = writeln!(text, "message-id:{number}-{tag}");
+            if *version == Version::V1_2 {
+                let _ = writeln!(text, "ack:{number}-{tag}");
+            }
+        }
+        if self.tag.is_redelivered() {
+            text.push_str("redelivered:true\n");
+        }
+        if traits.offsets && self.publication.offset() > 0 {
+            let _ = writeln!(text, "x-offset:{}", self.publication.offset());
+        }
+        text
+    }
 }
 
 impl Subscription {
-    /// A subscription of `session` under the client's `id`. Only STOMP 1.0 may leave the id out; its MESSAGE frames then
-    /// carry no `subscription` header (STOMP 1.0, MESSAGE).
+    /// A subscription of `session` under the client's `id`, of messages that need no acknowledgement. Only STOMP 1.0 may
+    /// leave the id out; its MESSAGE frames then carry no `subscription` header (STOMP 1.0, MESSAGE).
     pub fn new(session: Arc<Session>, version: Version, id: Option<&str>) -> Arc<Self> {
+        Self::with_traits(session, version, id, Traits::default())
+    }
+
+    /// As [`new`](Self::new), with what else its MESSAGE frames are to say.
+    pub fn with_traits(session: Arc<Session>, version: Version, id: Option<&str>, traits: Traits) -> Arc<Self> {
         let mut head = BytesMut::from(&b"MESSAGE\n"[..]);
         if let Some(id) = id {
             head.extend_from_slice(b"subscription:");
@@ -33,7 +150,16 @@ impl Subscription {
             head.extend_from_slice(b"\n");
         }
         let head = String::from_utf8_lossy(&head).into_owned().into_boxed_str();
-        Arc::new(Self { session, version, head, active: AtomicBool::new(true), position: AtomicUsize::new(usize::MAX) })
+        Arc::new(Self {
+            session,
+            version,
+            head,
+            traits,
+            source: OnceLock::new(),
+            active: AtomicBool::new(true),
+            position: AtomicUsize::new(usize::MAX),
+            slot: AtomicUsize::new(usize::MAX),
+        })
     }
 
     /// The session that deliveries go to.
@@ -61,6 +187,16 @@ impl Subscription {
         self.active.store(false, Ordering::Release);
     }
 
+    /// Who keeps account of its tracked deliveries. Set once, before the first of them.
+    pub(crate) fn set_source(&self, source: Arc<dyn Source>) {
+        let _ = self.source.set(source);
+    }
+
+    /// Claims tracked deliveries, see [`Source::claim`].
+    pub(super) fn claim(&self, up_to: Tag, now: Instant) -> bool {
+        self.source.get().is_none_or(|source| source.claim(self, up_to, now))
+    }
+
     /// Where it stands in its destination's subscriber list; kept by that list, under that list's lock, so that leaving a
     /// topic of many thousands costs no search.
     pub(crate) fn position(&self) -> usize {
@@ -69,6 +205,15 @@ impl Subscription {
 
     pub(crate) fn set_position(&self, position: usize) {
         self.position.store(position, Ordering::Relaxed);
+    }
+
+    /// The same for its place among the consumers of a queue.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_slot(&self, slot: usize) {
+        self.slot.store(slot, Ordering::Relaxed);
     }
 }
 

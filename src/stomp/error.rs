@@ -76,6 +76,10 @@ pub enum Violation {
     /// A subscription that does not exist. Found by the owner of the subscriptions.
     #[error("unknown subscription")]
     UnknownSubscription,
+    /// A message that was not delivered on that subscription, needs no acknowledgement, or has been acknowledged. Found by
+    /// the owner of the subscriptions.
+    #[error("unknown message")]
+    UnknownMessage,
     /// A transaction that is not open, or is open already. Found by the owner of the transactions.
     #[error("invalid transaction")]
     InvalidTransaction,
@@ -177,6 +181,7 @@ mod tests {
             HeartBeatMissing,
             DuplicateSubscription,
             UnknownSubscription,
+            UnknownMessage,
             InvalidTransaction,
         ];
         for violation in all {

@@ -146,6 +146,8 @@ pub struct Ack {
     pub transaction: Option<String>,
     /// The receipt that is asked for.
     pub receipt: Option<String>,
+    /// Whether the message is to be delivered again, if this is a NACK: its `requeue` header, which RabbitMQ introduced.
+    pub requeue: bool,
 }
 
 /// How an ACK names its message.
@@ -163,6 +165,22 @@ pub enum Acknowledged {
 }
 
 impl Event {
+    /// The receipt that the frame asks for.
+    pub fn receipt(&self) -> Option<&str> {
+        match self {
+            Self::Send(Send { receipt, .. })
+            | Self::Subscribe(Subscribe { receipt, .. })
+            | Self::Unsubscribe(Unsubscribe { receipt, .. })
+            | Self::Ack(Ack { receipt, .. })
+            | Self::Nack(Ack { receipt, .. })
+            | Self::Begin { receipt, .. }
+            | Self::Commit { receipt, .. }
+            | Self::Abort { receipt, .. }
+            | Self::Disconnect { receipt } => receipt.as_deref(),
+            Self::Connect(_) | Self::Ignored => None,
+        }
+    }
+
     /// Reads a client frame, which must not be CONNECT or STOMP, by the rules of that version.
     pub(super) fn parse(frame: Frame, version: Version) -> Result<Self, ProtocolError> {
         let Frame { command, headers, body } = frame;
@@ -331,13 +349,24 @@ impl Fields {
                 Acknowledged::Message { id: self.required("message-id")?, subscription: self.optional("subscription") }
             }
         };
-        Ok(Ack { message, transaction: self.optional("transaction"), receipt })
+        let requeue = match self.optional("requeue").as_deref() {
+            None | Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                let detail = format!("requeue is true or false, not {other:?}");
+                return Err(ProtocolError::new(Violation::InvalidHeader, detail));
+            }
+        };
+        Ok(Ack { message, transaction: self.optional("transaction"), receipt, requeue })
     }
 
     /// What of the headers of a SEND goes on to its MESSAGE.
     fn of_message(mut self) -> Headers {
         self.headers.retain(|name, _| {
-            !matches!(name, "content-length" | "message-id" | "subscription" | "ack" | "redelivered" | "receipt-id")
+            !matches!(
+                name,
+                "content-length" | "message-id" | "subscription" | "ack" | "redelivered" | "receipt-id" | "x-offset"
+            )
         });
         self.headers
     }

@@ -116,6 +116,11 @@ impl Parser {
         !matches!(self.stage, Stage::Between | Stage::Failed(_))
     }
 
+    /// How many bytes were fed that [`Parser::next`] has not looked at.
+    pub fn unread(&self) -> usize {
+        self.input.len()
+    }
+
     fn advance(&mut self) -> Result<Option<Input>, ProtocolError> {
         loop {
             match mem::take(&mut self.stage) {

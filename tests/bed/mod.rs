@@ -33,7 +33,7 @@ pub fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A configuration with one endpoint.
+/// A configuration with one endpoint; what may wait for a session of it may wait for one over TCP, too.
 pub fn config(service: Service, change: impl FnOnce(&mut config::Endpoint)) -> Config {
     let mut endpoint = config::Endpoint {
         path: "/s".to_owned(),
@@ -42,7 +42,9 @@ pub fn config(service: Service, change: impl FnOnce(&mut config::Endpoint)) -> C
         ..config::Endpoint::default()
     };
     change(&mut endpoint);
-    Config { endpoints: vec![endpoint], ..Config::default() }
+    let Config { mut tcp, .. } = Config::default();
+    (tcp.outbox_bytes, tcp.outbox_messages) = (endpoint.outbox_bytes, endpoint.outbox_messages);
+    Config { endpoints: vec![endpoint], tcp, ..Config::default() }
 }
 
 pub struct Bed {
@@ -114,8 +116,12 @@ impl Bed {
         self.open(Carrier::RawWebsocket)
     }
 
+    /// The session of a connection that has just been opened, with its receiver.
     pub fn open(&self, carrier: Carrier) -> Reader {
-        let opened = self.gateway.open_socket(self.endpoint(), carrier, "test", self.now);
+        let opened = match carrier {
+            Carrier::Tcp => self.gateway.open_tcp(self.now),
+            carrier => self.gateway.open_socket(self.endpoint(), carrier, "test", self.now),
+        };
         let (session, receiver) = opened.expect("the endpoint has room");
         Reader::new(session, receiver, (carrier == Carrier::Websocket).then(Framing::websocket))
     }
@@ -136,8 +142,11 @@ impl Bed {
         self.gateway.depart(self.endpoint(), &reader.session, reader.id, how, self.now);
     }
 
-    /// The connection of a websocket is gone.
+    /// The connection of a websocket, or over TCP, is gone.
     pub fn hang_up(&self, reader: &Reader, reason: CloseReason) {
+        if reader.session.carrier() == Carrier::Tcp {
+            return self.gateway.tcp_closed(&reader.session, reason, self.now);
+        }
         self.gateway.socket_closed(self.endpoint(), &reader.session, reason, self.now);
     }
 
@@ -170,9 +179,10 @@ impl Bed {
         }
     }
 
-    /// Live sessions and tombstones of the endpoint.
+    /// Live sessions, those over TCP among them, and tombstones of the endpoint.
     pub fn population(&self) -> (usize, usize) {
-        self.endpoint().registry().len()
+        let (live, tombstones) = self.endpoint().registry().len();
+        (live + self.gateway.tcp().registry().len().0, tombstones)
     }
 }
 
@@ -192,7 +202,7 @@ pub enum Seen {
 pub struct Reader {
     pub session: Arc<Session>,
     pub id: ReceiverId,
-    /// None on a raw websocket.
+    /// None on a raw websocket and over TCP.
     pub framing: Option<Framing>,
     pub budget: usize,
     /// What it was given, and when.
@@ -284,8 +294,8 @@ pub struct Lone {
 impl Lone {
     pub fn new(carrier: Carrier, endpoint: config::Endpoint, protocol: impl Protocol + 'static, now: Instant) -> Self {
         let deadlines = Arc::new(Deadlines::new(now));
-        let (endpoint, protocol) = (Arc::new(endpoint), Box::new(protocol));
-        let session = Session::new("lone", carrier, endpoint, Arc::clone(&deadlines), protocol, now);
+        let (settings, protocol) = (Arc::new(endpoint.session()), Box::new(protocol));
+        let session = Session::new("lone", carrier, settings, Arc::clone(&deadlines), protocol, now);
         Self { session, deadlines }
     }
 }

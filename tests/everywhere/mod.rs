@@ -43,7 +43,7 @@ pub fn play_with<F: Future<Output = ()>>(transport: Transport, config: Config, s
 }
 
 impl Stage {
-    /// A SockJS client on the stage's transport that has not read anything yet.
+    /// A client on the stage's transport that has not read anything yet.
     pub async fn client(&self) -> Client {
         self.client_on(self.transport).await
     }
@@ -87,7 +87,7 @@ pub async fn expect_error_and_close(stomp: &mut Stomp) -> Frame {
     let message = error.headers.get("message").expect("every ERROR has a message header");
     assert!(!message.is_empty());
     assert_harmless("message", message);
-    assert_eq!(stomp.closed().await.0, 1002);
+    stomp.closed_with(1002).await;
     error
 }
 
@@ -107,6 +107,7 @@ macro_rules! everywhere {
         $crate::everywhere!(@ eventsource EventSource: $($scenario)+);
         $crate::everywhere!(@ htmlfile HtmlFile: $($scenario)+);
         $crate::everywhere!(@ jsonp Jsonp: $($scenario)+);
+        $crate::everywhere!(@ tcp Tcp: $($scenario)+);
     };
     (@ $module:ident $transport:ident: $($scenario:ident)+) => {
         mod $module {

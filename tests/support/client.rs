@@ -3,17 +3,20 @@
 //! stumble over fails the test.
 //!
 //! A raw websocket has no frames. Here it shows [`Frame::Open`] when it is open, a ping as [`Frame::Heartbeat`] and the close
-//! frame as [`Frame::Close`], so the same scenarios run over it.
+//! frame as [`Frame::Close`], so the same scenarios run over it. So does a TCP connection, which has no messages either: it
+//! shows the pieces in which bytes arrive as [`Frame::Binary`], and its end as a close without a code.
 //!
 //! Does not know: what the messages mean.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::gateway::PIPE;
 use super::http::percent_encode;
-use super::{Connector, Gateway, Http, Request, WebSocket};
+use super::{Connector, Gateway, Http, Request, Stream, WebSocket, within};
 
 /// The callback that htmlfile and jsonp clients name, of the length that sockjs-client's have.
 pub const CALLBACK: &str = "_jp.abcdef";
@@ -35,6 +38,8 @@ pub enum Transport {
     HtmlFile,
     /// jsonp and jsonp_send.
     Jsonp,
+    /// Bytes over TCP; for STOMP only, and without a URL.
+    Tcp,
 }
 
 /// What a client sees next.
@@ -46,7 +51,7 @@ pub enum Frame {
     Heartbeat,
     /// `a[...]`
     Messages(Vec<String>),
-    /// A binary message; over raw websockets only.
+    /// A binary message; over raw websockets and TCP only.
     Binary(Bytes),
     /// `c[code,"reason"]`
     Close(u16, String),
@@ -86,6 +91,15 @@ enum Line {
     Socket(WebSocket),
     /// The flag says whether the test has seen that it is open.
     Raw(WebSocket, bool),
+    Tcp(Stream, Told),
+}
+
+/// What the test has seen of a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Open,
+    Close,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +110,7 @@ enum Stage {
 }
 
 impl Transport {
-    /// Every transport.
+    /// Every transport of browsers: each has a URL below an endpoint's path.
     pub const ALL: [Transport; 7] = [
         Self::Websocket,
         Self::RawWebsocket,
@@ -105,6 +119,18 @@ impl Transport {
         Self::EventSource,
         Self::HtmlFile,
         Self::Jsonp,
+    ];
+
+    /// Every transport that carries STOMP.
+    pub const STOMP: [Transport; 8] = [
+        Self::Websocket,
+        Self::RawWebsocket,
+        Self::Xhr,
+        Self::XhrStreaming,
+        Self::EventSource,
+        Self::HtmlFile,
+        Self::Jsonp,
+        Self::Tcp,
     ];
 
     /// Those over plain requests, whose sessions outlive each of them.
@@ -132,13 +158,14 @@ impl Transport {
             Self::EventSource => "eventsource",
             Self::HtmlFile => "htmlfile",
             Self::Jsonp => "jsonp",
+            Self::Tcp => panic!("TCP has no URL"),
         }
     }
 
     /// The last segment of the sending URL, where there is one.
     pub fn sending_segment(self) -> Option<&'static str> {
         match self {
-            Self::Websocket | Self::RawWebsocket => None,
+            Self::Websocket | Self::RawWebsocket | Self::Tcp => None,
             Self::Jsonp => Some("jsonp_send"),
             _ => Some("xhr_send"),
         }
@@ -158,7 +185,7 @@ impl Transport {
     pub fn request(self, path: &str, id: &str) -> Request {
         let target = self.target(path, id);
         match self {
-            Self::Websocket | Self::RawWebsocket => Request::websocket(target),
+            Self::Websocket | Self::RawWebsocket | Self::Tcp => Request::websocket(target),
             Self::Xhr | Self::XhrStreaming => Request::post(target),
             Self::EventSource | Self::HtmlFile | Self::Jsonp => Request::get(target),
         }
@@ -188,7 +215,7 @@ impl Transport {
             serde_json::from_str(&literal).expect("a script's argument is a string literal")
         };
         let plain = match self {
-            Self::Websocket | Self::RawWebsocket => text.to_owned(),
+            Self::Websocket | Self::RawWebsocket | Self::Tcp => text.to_owned(),
             Self::Xhr | Self::XhrStreaming => within("", "\n"),
             Self::EventSource => unescape_event(&within("data: ", "\r\n\r\n")),
             Self::HtmlFile => script(within("<script>\np(", ");\n</script>\r\n")),
@@ -234,6 +261,9 @@ impl Client {
         id: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, Ended> {
+        if transport == Transport::Tcp {
+            return Ok(Self::open_tcp_through(gateway, PIPE).await);
+        }
         let connector = gateway.connector().clone();
         let target = transport.target(path, id);
         let line = match transport {
@@ -253,6 +283,22 @@ impl Client {
         };
         client.listen().await;
         Ok(client)
+    }
+
+    /// A conversation over TCP; if it is a pipe, through one that holds `bytes` each way.
+    pub async fn open_tcp_through(gateway: &Gateway, bytes: usize) -> Self {
+        let connector = gateway.connector().clone();
+        let line = Line::Tcp(connector.connect_stomp_through(bytes).await, Told::Nothing);
+        Self {
+            connector,
+            transport: Transport::Tcp,
+            path: String::new(),
+            id: String::new(),
+            headers: vec![],
+            line,
+            sender: None,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// How it reaches its session.
@@ -331,6 +377,7 @@ impl Client {
                     }
                     return next_of_raw(socket).await;
                 }
+                Line::Tcp(stream, told) => return next_of_tcp(stream, told).await,
             }
         }
     }
@@ -368,7 +415,20 @@ impl Client {
             }
             return Ok(());
         }
+        if let Line::Tcp(stream, _) = &mut self.line {
+            return write(stream, messages.concat().as_bytes()).await;
+        }
         self.try_send_payload(&payload).await
+    }
+
+    /// Sends bytes that need not be text: as one binary message, or over TCP as they are.
+    pub async fn send_binary(&mut self, bytes: &[u8]) {
+        let sent = match &mut self.line {
+            Line::Raw(socket, _) => socket.try_send(Message::binary(bytes.to_vec())).await.map_err(|_| 0),
+            Line::Tcp(stream, _) => write(stream, bytes).await,
+            _ => panic!("{:?} carries text only", self.transport),
+        };
+        assert_eq!(sent, Ok(()));
     }
 
     /// Sends a payload as it stands.
@@ -402,8 +462,10 @@ impl Client {
 
     /// Resets the connection of whatever is under way.
     pub fn reset(self) {
-        if let Line::Receiving(http, _) = self.line {
-            http.into_parts().1.reset();
+        match self.line {
+            Line::Receiving(http, _) => http.into_parts().1.reset(),
+            Line::Tcp(stream, _) => stream.reset(),
+            _ => {}
         }
     }
 
@@ -479,6 +541,30 @@ async fn next_of_raw(socket: &mut WebSocket) -> Result<Frame, Ended> {
             Some(_) | None => Err(Ended::Closed(None)),
         };
     }
+}
+
+async fn next_of_tcp(stream: &mut Stream, told: &mut Told) -> Result<Frame, Ended> {
+    match told {
+        Told::Nothing => {
+            *told = Told::Open;
+            return Ok(Frame::Open);
+        }
+        Told::Open => {}
+        Told::Close => return Err(Ended::Closed(None)),
+    }
+    let mut bytes = BytesMut::with_capacity(16 * 1024);
+    match within(stream.patience(), "bytes over TCP", stream.read_buf(&mut bytes)).await {
+        Ok(0) => {
+            *told = Told::Close;
+            Ok(Frame::Close(0, String::new()))
+        }
+        Ok(_) => Ok(Frame::Binary(bytes.freeze())),
+        Err(_) => Err(Ended::Broken),
+    }
+}
+
+async fn write(stream: &mut Stream, bytes: &[u8]) -> Result<(), u16> {
+    within(stream.patience(), "TCP to take bytes", stream.write_all(bytes)).await.map_err(|_| 0)
 }
 
 fn parse_frame(frame: &str) -> Frame {

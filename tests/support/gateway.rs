@@ -21,7 +21,7 @@ use towpath::server::Server;
 use super::{Http, Request, Response, within};
 
 /// How much a pipe of [`Gateway::in_memory`] holds, about as much as a socket does.
-const PIPE: usize = 64 * 1024;
+pub const PIPE: usize = 64 * 1024;
 
 /// A running gateway. It stops when this is dropped.
 pub struct Gateway {
@@ -35,8 +35,8 @@ pub struct Gateway {
 /// Opens connections to a gateway; cheap to clone and good for other tasks.
 #[derive(Clone)]
 pub enum Connector {
-    /// To its port.
-    Tcp(SocketAddr),
+    /// To its port, or to the one for STOMP over TCP if it has that.
+    Tcp(SocketAddr, Option<SocketAddr>),
     /// Through pipes.
     Memory(Arc<Server>),
 }
@@ -72,11 +72,12 @@ impl Gateway {
     pub async fn start(config: Config) -> Self {
         let server = bind(config).await;
         let (core, address) = (Arc::clone(server.gateway()), server.address());
+        let connector = Connector::Tcp(address, server.tcp_address());
         let (shutdown, told) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async move {
             let _ = told.await;
         }));
-        Self { connector: Connector::Tcp(address), core, address, shutdown: Some(shutdown), running: Some(running) }
+        Self { connector, core, address, shutdown: Some(shutdown), running: Some(running) }
     }
 
     /// A gateway without a port, in the current runtime. Connections are pipes, and the clock may be a paused one.
@@ -96,6 +97,11 @@ impl Gateway {
     /// A new connection.
     pub async fn connect(&self) -> Stream {
         self.connector.connect().await
+    }
+
+    /// A new connection to speak STOMP on without anything around it.
+    pub async fn connect_stomp(&self) -> Stream {
+        self.connector.connect_stomp_through(PIPE).await
     }
 
     /// A new connection to speak HTTP on.
@@ -163,12 +169,7 @@ impl Connector {
     /// A new connection; if it is a pipe, one that holds `bytes` each way before a writer has to wait.
     pub async fn connect_through(&self, bytes: usize) -> Stream {
         match self {
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address).await.expect("the gateway listens");
-                // Tests send small pieces and wait for what they cause.
-                stream.set_nodelay(true).expect("the socket is open");
-                Stream::Tcp(stream)
-            }
+            Self::Tcp(address, _) => Stream::dial(*address).await,
             Self::Memory(server) => {
                 let (near, far) = tokio::io::duplex(bytes);
                 let server = Arc::clone(server);
@@ -177,9 +178,29 @@ impl Connector {
             }
         }
     }
+
+    /// A new connection to the port for STOMP over TCP; if it is a pipe, one that holds `bytes` each way.
+    pub async fn connect_stomp_through(&self, bytes: usize) -> Stream {
+        match self {
+            Self::Tcp(_, address) => Stream::dial(address.expect("the test's configuration has tcp.listen")).await,
+            Self::Memory(server) => {
+                let (near, far) = tokio::io::duplex(bytes);
+                let server = Arc::clone(server);
+                tokio::spawn(async move { server.serve_tcp_connection(far).await });
+                Stream::Memory(near)
+            }
+        }
+    }
 }
 
 impl Stream {
+    async fn dial(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        // Tests send small pieces and wait for what they cause.
+        stream.set_nodelay(true).expect("the socket is open");
+        Self::Tcp(stream)
+    }
+
     /// How long to wait for anything on this connection before the test has failed: a while of real time, or of virtual time
     /// longer than whatever is to happen by itself.
     pub fn patience(&self) -> Duration {

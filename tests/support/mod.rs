@@ -6,7 +6,7 @@
 //! | `gateway` | [`Gateway`]: over TCP, or in memory under tokio's paused clock |
 //! | `http` | [`Request`], [`Response`], [`Http`]: HTTP/1 as it is on the wire, chunk by chunk |
 //! | `websocket` | [`WebSocket`]: a websocket client |
-//! | `client` | [`Client`]: one SockJS client over every [`Transport`] |
+//! | `client` | [`Client`]: one client over every [`Transport`], SockJS's and the plain ones |
 //! | `stomp` | [`stomp::Stomp`]: STOMP frames over such a client |
 //! | `metrics` | [`metrics::Meter`]: what the gateway counted |
 //!

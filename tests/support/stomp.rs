@@ -1,4 +1,4 @@
-//! STOMP frames over a SockJS client of any transport. What the gateway sends is read by the library's own parser, which
+//! STOMP frames over a client of any transport. What the gateway sends is read by the library's own parser, which
 //! has its own tests; what is sent may be a frame, or text as it stands.
 //!
 //! Does not know: what the gateway should answer.
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use towpath::stomp::{Command, Frame, Input, Limits, Parser, Version};
 
-use super::{Client, Ended, Frame as SockjsFrame};
+use super::{Client, Ended, Frame as SockjsFrame, Transport};
 
 /// What a STOMP client sees next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Event {
     Beat,
     /// A SockJS `h`, or on a raw websocket a ping.
     SockjsHeartbeat,
-    /// The SockJS close frame, or on a raw websocket the websocket's.
+    /// The SockJS close frame, or on a raw websocket the websocket's; over TCP the end of the stream, with code 0.
     Close(u16, String),
 }
 
@@ -71,10 +71,13 @@ impl Stomp {
         self.version
     }
 
-    /// Sends a frame as one message.
+    /// Sends a frame as one message: text if it is that.
     pub async fn send(&mut self, frame: &Frame) {
         let bytes = frame.encode(self.version);
-        self.send_text(std::str::from_utf8(&bytes).expect("this frame is text")).await;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => self.send_text(text).await,
+            Err(_) => self.client.send_binary(&bytes).await,
+        }
     }
 
     /// Sends a message as it stands.
@@ -136,6 +139,12 @@ impl Stomp {
                 Event::Frame(frame) => panic!("the close was due, not {frame:?}"),
             }
         }
+    }
+
+    /// The close must come next but for heartbeats, with that code where the transport has codes.
+    pub async fn closed_with(&mut self, code: u16) {
+        let told = if self.client.transport() == Transport::Tcp { 0 } else { code };
+        assert_eq!(self.closed().await.0, told);
     }
 
     /// What comes next, whatever it is.

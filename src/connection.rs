@@ -1,5 +1,5 @@
-//! The stream of a connection, with what it must not do: count for longer than it lives, or wait for ever for a peer that
-//! does not read.
+//! What every connection has, whatever is spoken on it: a stream with what it must not do (count for longer than it lives, or
+//! wait for ever for a peer that does not read), the clock, and the time for a goodbye.
 //!
 //! Does not know: what goes over it.
 
@@ -7,13 +7,21 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use crate::metrics;
+
+/// How long a peer may take to read the last of what it is sent, and to say goodbye itself.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// The clock of the asynchronous side, as the synchronous core wants it. Under a paused test clock it stands still.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
 
 /// A stream that counts against `max_connections` for as long as it lives, as a websocket too, and fails when its peer has
 /// taken nothing for `write_timeout`.

@@ -1,0 +1,88 @@
+//! How fast a client may send. What it publishes goes into other clients' outboxes at once, and these have limits that end
+//! the session of a slow reader. A burst must not make slow readers of everybody: it is held up until they had a chance to
+//! read.
+//!
+//! Does not know: destinations, or how a transport waits.
+
+use std::time::{Duration, Instant};
+
+use crate::broker::{Pressure, Reach};
+use crate::metrics;
+use crate::session::Carrier;
+
+/// How long a publisher waits whose receivers have more than half a full outbox. Time for each of them to take all of it
+/// at once; a stuck receiver holds publishers up for the other half of its outbox and is then closed.
+const READERS: Duration = Duration::from_millis(2);
+
+/// The part of the receivers that must be that far behind: one slow reader among many slows nobody.
+const PART: usize = 4;
+
+/// How long a publisher waits after each message while all live messages together come near `high_water`.
+const FULL: Duration = Duration::from_millis(10);
+
+/// Deliveries after which others come to run, whatever their outboxes hold: what waits between two turns is bounded by
+/// it, and not by how much a client can send at once.
+const TURN: usize = 16 * 1024;
+
+/// The pace of one client.
+#[derive(Default)]
+pub(super) struct Pace {
+    /// Deliveries made in this turn.
+    deliveries: usize,
+    pause: Option<Pause>,
+}
+
+struct Pause {
+    length: Duration,
+    until: Instant,
+}
+
+impl Pace {
+    /// A message was published.
+    pub fn published(&mut self, reach: Reach, pressure: Pressure, now: Instant) {
+        self.deliveries += reach.receivers;
+        let length = if pressure == Pressure::High {
+            metrics::publisher_paused("high-water");
+            FULL
+        } else if reach.pressed > 0 && reach.pressed * PART >= reach.receivers {
+            metrics::publisher_paused("slow-readers");
+            READERS
+        } else if self.deliveries >= TURN {
+            Duration::ZERO
+        } else {
+            return;
+        };
+        self.pause = Some(Pause { length, until: now + length });
+    }
+
+    /// The client was answered, and now has more than half a full outbox of its own: it asks faster than it reads. A
+    /// socket's task writes in between; the requests of other transports need a moment.
+    pub fn answered(&mut self, carrier: Carrier, now: Instant) {
+        let length = if carrier == Carrier::Http { READERS } else { Duration::ZERO };
+        self.pause = Some(Pause { length, until: now + length });
+    }
+
+    /// Whether nothing more is to be read in this turn.
+    pub fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// Begins a new turn if there is no pause or its time has come.
+    pub fn begin(&mut self, now: Instant) -> bool {
+        if self.pause.as_ref().is_some_and(|pause| now < pause.until) {
+            return false;
+        }
+        *self = Self::default();
+        true
+    }
+
+    /// How long the transport should wait.
+    pub fn pause(&self) -> Option<Duration> {
+        self.pause.as_ref().map(|pause| pause.length)
+    }
+
+    /// When the pause is over.
+    pub fn until(&self) -> Option<Instant> {
+        self.pause.as_ref().map(|pause| pause.until)
+    }
+}

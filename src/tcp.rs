@@ -1,0 +1,284 @@
+//! STOMP over plain TCP, for backends: one task for each connection, which hands over what arrives, writes what waits, and
+//! stays after the session's end until the peer has read the last word. Everything that waits goes into one write, up to a
+//! batch; there is no queue here beside the session's own.
+//!
+//! A connection on which nothing is under way holds no buffer: bytes are read into one that the thread lends, and what is
+//! being written is let go of with its last byte.
+//!
+//! Does not know: listeners, what the bytes mean, when a peer has been silent for too long.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::connection::{LINGER, now};
+use crate::gateway::Gateway;
+use crate::pause::Pause;
+use crate::session::{CloseReason, Drained, Message, Output, ReceiverId, RegistryFull, Session, Wire};
+use crate::stomp::{Frame, Version};
+
+/// Bytes after which a write takes no further frame; as for websockets, larger ones gain nothing.
+const BATCH: usize = 64 * 1024;
+
+/// A session on its way to a TCP connection, or on one. Dropped at whatever point, it ends the session.
+pub(crate) struct Socket {
+    gateway: Arc<Gateway>,
+    session: Arc<Session>,
+    receiver: ReceiverId,
+    /// Who ended it, once somebody has.
+    reason: CloseReason,
+}
+
+/// How the two-way traffic ended.
+enum End {
+    /// The session is over, and what was queued is written.
+    Over(CloseReason),
+    /// The connection is of no further use.
+    Broken(CloseReason),
+}
+
+impl Socket {
+    /// Opens the session of a connection that has just been accepted.
+    ///
+    /// # Errors
+    /// [`RegistryFull`] if there are as many as may be; the peer is to be sent the [`refusal`].
+    pub fn open(gateway: &Arc<Gateway>) -> Result<Self, RegistryFull> {
+        let (session, receiver) = gateway.open_tcp(now())?;
+        Ok(Self { gateway: Arc::clone(gateway), session, receiver, reason: CloseReason::Interrupted })
+    }
+
+    /// Serves the connection to its end.
+    pub async fn serve(mut self, io: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut traffic =
+            Traffic { socket: &self, io, pause: Pause::default(), rest: Bytes::new(), flushing: false, linger: None };
+        let end = poll_fn(|cx| traffic.poll(cx)).await;
+        let io = traffic.io;
+        match end {
+            End::Broken(reason) => self.reason = reason,
+            End::Over(reason) => {
+                let last_word = if reason == CloseReason::SlowConsumer { too_slow() } else { Bytes::new() };
+                self.reason = reason;
+                // The session is over before the peer has read its end, for which nobody else has to wait.
+                drop(self);
+                Goodbye::new(io, last_word).say().await;
+            }
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let reason = std::mem::replace(&mut self.reason, CloseReason::Interrupted);
+        self.gateway.tcp_closed(&self.session, reason, now());
+    }
+}
+
+/// What a client is told for which there is no room (STOMP 1.2, ERROR).
+pub(crate) fn refusal() -> Bytes {
+    let detail = "the gateway serves as many connections as it may; try again later";
+    Frame::error("too many connections", detail, None).encode(Version::V1_0)
+}
+
+/// Turns away a connection for which there is no room.
+pub(crate) async fn refuse(io: impl AsyncRead + AsyncWrite + Unpin) {
+    Goodbye::new(io, refusal()).say().await;
+}
+
+/// Both directions of a connection, polled by its one task.
+struct Traffic<'a, S> {
+    socket: &'a Socket,
+    io: S,
+    /// Runs while nothing more is to be read.
+    pause: Pause,
+    /// What is being written.
+    rest: Bytes,
+    /// Something was written and may not be on the wire yet.
+    flushing: bool,
+    /// Runs when the session is closing and the peer does not read.
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let more = match self.poll_read(cx) {
+                Ok(more) => more,
+                Err(end) => return Poll::Ready(end),
+            };
+            // Pending: registered with the session or, where the peer does not read, with the stream.
+            if let Poll::Ready(end) = self.poll_write(cx) {
+                return Poll::Ready(end);
+            }
+            if !more {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Hands over what has arrived, up to a buffer of it. `Ok(true)` if there may be more.
+    ///
+    /// One buffer and not several: it holds hundreds of frames, and receipts for many more of them would fill the outbox of
+    /// a client that reads as it should.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let Socket { gateway, session, .. } = self.socket;
+        if self.pause.poll_over(cx, gateway, session, now).is_pending() {
+            return Ok(false);
+        }
+        match read(&mut self.io, cx, gateway.tcp().settings().buffer, Bytes::copy_from_slice) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
+                // Half closed, it may well wait for the answers to what it said; what is queued is still written.
+                session.close(CloseReason::EndOfStream, now());
+                Ok(false)
+            }
+            Poll::Ready(Ok(bytes)) => {
+                // Whether it ended the session stands in the outbox, where the drain will find it.
+                self.pause.after(gateway.receive(session, vec![Message::binary(bytes)], now()));
+                Ok(true)
+            }
+            Poll::Ready(Err(_)) => Err(End::Broken(CloseReason::Interrupted)),
+        }
+    }
+
+    /// Writes what waits in the session, until nothing waits or the peer takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            if self.flushing {
+                match write(&mut self.io, cx, &mut self.rest) {
+                    Poll::Ready(Ok(())) => self.flushing = false,
+                    Poll::Ready(Err(_)) => return Poll::Ready(End::Broken(CloseReason::Interrupted)),
+                    Poll::Pending => return self.poll_stuck(cx),
+                }
+            }
+            if let Some(end) = ready!(self.drain(cx)) {
+                return Poll::Ready(end);
+            }
+        }
+    }
+
+    /// Takes a batch of what waits in the session, to be written next; gives the end when that is all that is left. `Pending`
+    /// if nothing waits.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
+        let Socket { session, receiver, .. } = self.socket;
+        let mut out = Output::new();
+        Poll::Ready(match ready!(session.poll_drain(cx, *receiver, Wire::Raw, BATCH, now(), &mut out)) {
+            Drained::Frames | Drained::Ping => {
+                self.rest = out.take_bytes();
+                self.flushing = true;
+                None
+            }
+            Drained::Closed(reason) => Some(End::Over(reason)),
+            Drained::Gone => Some(End::Broken(CloseReason::Interrupted)),
+        })
+    }
+
+    /// The peer does not read. That is its right, until the session is to end: then it has a little time left.
+    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let reason = ready!(self.socket.session.poll_closing(cx));
+        let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        linger.as_mut().poll(cx).map(|()| End::Broken(reason))
+    }
+}
+
+/// The end of a connection: a last word, if there is one, and the end of our direction go out, and what still comes is read and
+/// dropped. To close with bytes unread would be a reset, which may overtake the ERROR or RECEIPT that was written before.
+struct Goodbye<S> {
+    io: S,
+    last_word: Bytes,
+    /// We have ended our direction.
+    said: bool,
+    /// The peer has ended its own.
+    heard: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Goodbye<S> {
+    fn new(io: S, last_word: Bytes) -> Self {
+        Self { io, last_word, said: false, heard: false }
+    }
+
+    /// Waits until both directions have ended, but not for ever.
+    async fn say(mut self) {
+        let _ = tokio::time::timeout(LINGER, poll_fn(|cx| self.poll(cx))).await;
+    }
+
+    /// Neither direction waits for the other: a peer may want to be rid of what it writes before it reads.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.heard {
+            match read(&mut self.io, cx, DISCARD, <[u8]>::len) {
+                Poll::Ready(read) => self.heard = read? == 0,
+                Poll::Pending => break,
+            }
+        }
+        if !self.said {
+            ready!(write(&mut self.io, cx, &mut self.last_word))?;
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.said = true;
+        }
+        if self.heard { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+/// Bytes that are read at once when nobody wants them.
+const DISCARD: usize = 4096;
+
+/// Reads up to `size` bytes and makes of them what `take` does; of none at the end of the stream.
+fn read<T>(
+    io: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    size: usize,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    thread_local! {
+        // A read ends before the next one on its thread begins, so one buffer serves all connections.
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < size {
+        scratch.resize(size, 0);
+    }
+    let mut buffer = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
+    let read = Pin::new(io).poll_read(cx, &mut buffer).map_ok(|()| take(buffer.filled()));
+    SCRATCH.set(scratch);
+    read
+}
+
+/// Writes `rest` to its end and flushes.
+fn write(io: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>, rest: &mut Bytes) -> Poll<io::Result<()>> {
+    while !rest.is_empty() {
+        match ready!(Pin::new(&mut *io).poll_write(cx, rest))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            written => drop(rest.split_to(written.min(rest.len()))),
+        }
+    }
+    Pin::new(io).poll_flush(cx)
+}
+
+/// What a client is told that did not read as fast as it was sent to. A websocket's close frame has a code for it; here an
+/// ERROR is the only way, and the session's outbox takes no more.
+fn too_slow() -> Bytes {
+    let detail = format!("the gateway ended the session; {}", CloseReason::SlowConsumer.close().reason);
+    Frame::error("session closed", detail, None).encode(Version::V1_0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// What an idle connection costs is the task, whose size is this, and the session.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let gateway = Arc::new(Gateway::new(&Config::default(), now()));
+        let socket = Socket::open(&gateway).expect("an empty gateway has room");
+        let task = socket.serve(tokio::io::empty());
+        let bytes = size_of_val(&task);
+        assert!(bytes <= 512, "{bytes} bytes");
+    }
+}
