@@ -1,5 +1,6 @@
 //! What STOMP clients do wrong or ask for in vain, over every transport and in every version: one ERROR that says what, with
-//! the `receipt-id` where one was asked for, then the close, and nobody else notices. Every limit is met here as well.
+//! the `receipt-id` where one was asked for, then the close, and nobody else notices. Limits are met here as well; misuse of
+//! acknowledgements and transactions is in stomp_acks.rs and stomp_transactions.rs.
 
 mod everywhere;
 mod support;
@@ -115,36 +116,44 @@ fn frames_that_ask_for_what_is_not_there_are_refused(transport: Transport) {
         let twice = "SUBSCRIBE\nid:1\ndestination:/topic/b\n\n\0";
         for (text, words) in [
             ("SEND\nreceipt:7\n\nx\0".to_owned(), "missing header"),
-            ("SEND\ndestination:/queue/a\nreceipt:7\n\nx\0".to_owned(), "bad destination"),
-            ("SEND\ndestination:/nowhere\nreceipt:7\n\nx\0".to_owned(), "this broker serves /topic/NAME"),
+            ("SEND\ndestination:\nreceipt:7\n\nx\0".to_owned(), "missing header"),
+            ("SEND\ndestination:/nowhere\nreceipt:7\n\nx\0".to_owned(), "this broker serves /topic/NAME, /queue/NAME"),
             ("SEND\ndestination:/topic/\nreceipt:7\n\nx\0".to_owned(), "no name behind /topic/"),
+            ("SEND\ndestination:/queue/\nreceipt:7\n\nx\0".to_owned(), "no name behind /queue/"),
             ("SEND\ndestination:/topic/a.*\nreceipt:7\n\nx\0".to_owned(), "pattern is for SUBSCRIBE only"),
             ("SEND\ndestination:/topic/#\nreceipt:7\n\nx\0".to_owned(), "pattern is for SUBSCRIBE only"),
-            ("SEND\ndestination:/topic/a\ntransaction:t\nreceipt:7\n\nx\0".to_owned(), "no transactions"),
+            ("SEND\ndestination:/queue/a.*\nreceipt:7\n\nx\0".to_owned(), "/queue/ takes exact names"),
+            ("SEND\ndestination:/temp-queue/a\nreceipt:7\n\nx\0".to_owned(), "stands in the reply-to header"),
+            ("SEND\ndestination:/queue/a\nexpiration:soon\nreceipt:7\n\nx\0".to_owned(), "expiration is a number"),
+            ("SEND\ndestination:/topic/a\ntransaction:t\nreceipt:7\n\nx\0".to_owned(), "invalid transaction"),
             ("SUBSCRIBE\nid:1\nreceipt:7\n\n\0".to_owned(), "missing header"),
-            ("SUBSCRIBE\nid:1\ndestination:/queue/a\nreceipt:7\n\n\0".to_owned(), "bad destination"),
+            ("SUBSCRIBE\nid:1\ndestination:/nowhere\nreceipt:7\n\n\0".to_owned(), "bad destination"),
             ("SUBSCRIBE\nid:1\ndestination:/topic/a*\nreceipt:7\n\n\0".to_owned(), "must be a whole word"),
-            (format!("{subscribe}ack:client\n\n\0"), "no ack modes but auto"),
+            ("SUBSCRIBE\nid:1\ndestination:/queue/*\nreceipt:7\n\n\0".to_owned(), "/queue/ takes exact names"),
+            ("SUBSCRIBE\nid:1\ndestination:/temp-queue/a\nreceipt:7\n\n\0".to_owned(), "stands in the reply-to header"),
             (format!("{subscribe}ack:sometimes\n\n\0"), "invalid header value"),
-            (format!("{subscribe}selector:a > b\n\n\0"), "no selectors"),
+            (format!("{subscribe}prefetch-count:none\n\n\0"), "prefetch-count is a number"),
+            (format!("{subscribe}selector:a >\n\n\0"), "bad selector"),
+            (format!("{subscribe}x-history:last=3\n\n\0"), "no history"),
+            (format!("{subscribe}x-history:3\n\n\0"), "x-history is last=NUMBER"),
             (format!("{twice}{subscribe}\n\0"), "subscription id in use"),
             ("UNSUBSCRIBE\nid:1\nreceipt:7\n\n\0".to_owned(), "unknown subscription"),
             ("UNSUBSCRIBE\nreceipt:7\n\n\0".to_owned(), "missing header"),
-            ("BEGIN\ntransaction:t\nreceipt:7\n\n\0".to_owned(), "no transactions"),
-            ("COMMIT\ntransaction:t\nreceipt:7\n\n\0".to_owned(), "no transactions"),
-            ("ABORT\ntransaction:t\nreceipt:7\n\n\0".to_owned(), "no transactions"),
-            ("ACK\nid:1\nsubscription:1\nmessage-id:1\nreceipt:7\n\n\0".to_owned(), "no ACK and NACK"),
+            ("BEGIN\nreceipt:7\n\n\0".to_owned(), "missing header"),
+            ("COMMIT\ntransaction:t\nreceipt:7\n\n\0".to_owned(), "invalid transaction"),
+            ("ABORT\ntransaction:t\nreceipt:7\n\n\0".to_owned(), "invalid transaction"),
+            ("ACK\nreceipt:7\n\n\0".to_owned(), "missing header"),
+            ("ACK\nid:1\nsubscription:1\nmessage-id:1\nreceipt:7\n\n\0".to_owned(), "unknown message"),
         ] {
             let error = refused(&stage, &text, words).await;
             assert_eq!(error.headers.get("receipt-id"), Some("7"), "{text:?}");
         }
         if stage.version > Version::V1_0 {
-            let ack = format!("{subscribe}ack:client-individual\n\n\0");
-            refused(&stage, &ack, "no ack modes but auto").await;
-            refused(&stage, "NACK\nid:1\nsubscription:1\nmessage-id:1\n\n\0", "no ACK and NACK").await;
+            refused(&stage, "NACK\nid:1\nsubscription:1\nmessage-id:1\n\n\0", "unknown message").await;
             refused(&stage, "SUBSCRIBE\ndestination:/topic/a\n\n\0", "missing header").await;
         } else {
             refused(&stage, "NACK\nmessage-id:1\n\n\0", "command not allowed").await;
+            refused(&stage, &format!("{subscribe}ack:client-individual\n\n\0"), "invalid header value").await;
         }
     });
 }
@@ -178,6 +187,8 @@ fn tight() -> Config {
     config.stomp.max_subscriptions = 3;
     config.broker.max_destinations = 4;
     config.broker.max_patterns = 2;
+    config.stomp.max_selector = 40;
+    config.broker.queue.messages = 2;
     config
 }
 
@@ -250,6 +261,8 @@ fn limits_count_under_their_keys() {
         let stage = Stage { gateway, transport: Transport::Websocket, version: Version::V1_2 };
         let subscriptions: String =
             (0..4).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0")).collect();
+        let queued = "SEND\ndestination:/queue/a\n\nx\0".repeat(3);
+        let selector = format!("SUBSCRIBE\nid:1\ndestination:/topic/a\nselector:{}\n\n\0", "a OR ".repeat(10) + "a");
         let mut errors = 0;
         for (key, text) in [
             ("max_headers", send_with(6, 10, 0)),
@@ -257,6 +270,8 @@ fn limits_count_under_their_keys() {
             ("max_body", send_with(2, 10, 1001)),
             ("max_frame", send_with(4, 80, 990)),
             ("max_subscriptions", subscriptions),
+            ("max_selector", selector),
+            ("queue_messages", queued),
         ] {
             let mut client = stage.connected().await;
             assert_eq!(meter.limit_reached(key), 0, "{key}");

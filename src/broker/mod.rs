@@ -433,7 +433,7 @@ impl Broker {
                 Err(Refusal::Full(limit)) => {
                     // It may have been made for nothing.
                     self.queues.remove_unused(queue.name());
-                    return Err(BrokerError::QueueFull(limit));
+                    return Err(queue_full(limit));
                 }
             }
         }
@@ -444,7 +444,7 @@ impl Broker {
         match queue.reserve(size, now) {
             Ok(()) => Ok(Place::Queue(queue)),
             Err(Refusal::Dead) => Ok(Place::Nowhere),
-            Err(Refusal::Full(limit)) => Err(BrokerError::QueueFull(limit)),
+            Err(Refusal::Full(limit)) => Err(queue_full(limit)),
         }
     }
 
@@ -506,6 +506,11 @@ fn accepted(
         queue.leave(subscription, now);
     }
     subscribed.map(|()| queue)
+}
+
+fn queue_full(limit: &'static str) -> BrokerError {
+    meters::limit_reached(limit);
+    BrokerError::QueueFull(limit)
 }
 
 fn expiration(headers: &Headers) -> Result<Option<Duration>, BrokerError> {

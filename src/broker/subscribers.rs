@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::Selector;
 use super::queue::{Queue, Refusal};
+use crate::metrics;
 use crate::publication::{Overflow, Publication};
 use crate::session::{Delivery, Item, Queued, Subscription};
 
@@ -102,7 +103,8 @@ impl Particular {
                 return self.subscription.session().overflow(limit);
             }
             if !queue.drop_oldest(now) {
-                return;
+                // The client holds all that it may, so this one is the oldest that waits.
+                return metrics::message_dropped("queue-full");
             }
             reserved = queue.reserve(publication.size(), now);
         }

@@ -567,6 +567,11 @@ impl Session {
 
     fn report_overflow(self: &Arc<Self>, limit: &'static str) {
         metrics::limit_reached(limit);
+        tracing::warn!(
+            session = self.serial,
+            limit,
+            "session closed: its client does not read, or acknowledge, as fast as it is sent to"
+        );
         self.report_closed(&CloseReason::SlowConsumer);
         self.deadlines.arm_now(self);
     }
@@ -584,15 +589,7 @@ impl Session {
 
     fn report_closed(&self, reason: &CloseReason) {
         metrics::session_closed(reason.label());
-        let session = self.serial;
-        if *reason == CloseReason::SlowConsumer {
-            tracing::warn!(
-                session,
-                "session closed: its client does not read as fast as it is sent to; outbox_bytes or outbox_messages is reached"
-            );
-        } else {
-            tracing::debug!(session, reason = reason.label(), "session closed");
-        }
+        tracing::debug!(session = self.serial, reason = reason.label(), "session closed");
     }
 }
 

@@ -16,7 +16,7 @@
 mod backlog;
 mod consumers;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ pub(super) struct Queue {
     totals: Arc<Totals>,
     broker: Weak<Broker>,
     me: Weak<Queue>,
+    /// That it drops messages for want of room stands in the log.
+    told: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -114,6 +116,7 @@ impl Queue {
             totals,
             broker,
             me: Weak::clone(me),
+            told: AtomicBool::new(false),
             state: Mutex::new(State {
                 dead: false,
                 backlog: Backlog::default(),
@@ -130,7 +133,8 @@ impl Queue {
     }
 
     /// Makes sure that there is room for one more message, dropping the oldest if that is the policy. The place is kept
-    /// until it is [used](Self::publish) or [given back](Self::give_back).
+    /// until it is [used](Self::publish) or [given back](Self::give_back). A refusal is for the caller to count, who
+    /// knows what it comes to.
     pub fn reserve(&self, size: usize, now: Instant) -> Result<(), Refusal> {
         let mut dead = Dead::new();
         let mut outcome = self.state.lock().reserve(size, &self.settings, &self.totals, &mut dead);
@@ -141,9 +145,6 @@ impl Queue {
                 Refusal::Full("queue_bytes") => Refusal::Full("max_unacked_bytes"),
                 other => other,
             });
-        }
-        if let Err(Refusal::Full(limit)) = outcome {
-            metrics::limit_reached(limit);
         }
         outcome
     }
@@ -165,9 +166,14 @@ impl Queue {
         self.settings.messages
     }
 
-    /// Gives a reserved place back.
+    /// Gives a reserved place back. The queue may have been made for it alone; then it goes again.
     pub fn give_back(&self, size: usize) {
-        self.state.lock().release(size, &self.totals);
+        let unused = {
+            let mut state = self.state.lock();
+            state.release(size, &self.totals);
+            state.is_unused()
+        };
+        self.remove_if(unused);
     }
 
     /// Queues a message in its reserved place, and delivers it if somebody has credit.
@@ -298,6 +304,13 @@ impl Queue {
         (state.messages, state.bytes)
     }
 
+    /// Takes the queue out of the map of queues if nobody needs it. Called without the lock.
+    fn remove_if(&self, unused: bool) {
+        if unused && let Some(broker) = self.broker.upgrade() {
+            broker.remove_unused_queue(&self.name);
+        }
+    }
+
     /// Sends what left the queue for good to where its settings say. Called without the lock.
     fn bury(&self, dead: Dead, now: Instant) {
         if dead.is_empty() {
@@ -315,7 +328,12 @@ impl Queue {
             };
             if !sent {
                 metrics::message_dropped(death.label());
-                tracing::debug!(queue = self.name, reason = death.label(), "message dropped");
+                if death == Death::QueueFull && !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        queue = self.name,
+                        "messages dropped, from now on without a word: the queue is full"
+                    );
+                }
             }
         }
     }
@@ -359,9 +377,7 @@ impl Timed for Queue {
             state.is_unused()
         };
         self.bury(dead, now);
-        if unused && let Some(broker) = self.broker.upgrade() {
-            broker.remove_unused_queue(&self.name);
-        }
+        self.remove_if(unused);
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::subscriptions::{Key, Subscribed};
 use super::transactions::{Action, invalid};
-use super::{Done, Stomp, Stop};
+use super::{Commit, Done, Stomp, Stop};
 use crate::broker::{Broker, BrokerError, Destination, Reach, Selector, Subscribing, Verdict};
 use crate::config::{SendToUsers, UnknownUser};
 use crate::metrics;
@@ -22,7 +22,7 @@ use crate::stomp::{Ack, AckMode, Headers, ProtocolError, Send, Subscribe, Unsubs
 impl Stomp {
     pub(super) fn send(&mut self, session: &Arc<Session>, send: Send, now: Instant) -> Result<Done, Stop> {
         let Send { destination, transaction, mut headers, body, .. } = send;
-        let body = self.decoded(&mut headers, body)?;
+        let body = self.decoded(&mut headers, &body)?;
         self.check_addressee(&destination)?;
         if let Some(reply_to) = headers.get("reply-to").filter(|reply_to| Broker::is_temp_queue(reply_to)) {
             let reply_queue = self.reply_queue(session, reply_to.to_owned(), now)?;
@@ -107,15 +107,14 @@ impl Stomp {
         Ok(Done::Fully)
     }
 
-    /// COMMIT: first everything is made sure of, then everything is done.
-    pub(super) fn commit(&mut self, transaction: &str, now: Instant) -> Result<Done, Stop> {
+    /// COMMIT: makes sure of everything before anything is done. What follows, [`carry_on`](Self::carry_on), cannot fail.
+    pub(super) fn commit(&mut self, transaction: &str, receipt: Option<String>, now: Instant) -> Result<(), Stop> {
         let actions = self.transactions.end(transaction)?;
-        let broker = &self.service.broker;
         let mut places = Vec::new();
         for action in &actions {
             match action {
                 Action::Send { destination, headers, body } => {
-                    let place = broker.reserve(destination, headers, body.len(), now);
+                    let place = self.service.broker.reserve(destination, headers, body.len(), now);
                     places.push(place.map_err(|error| refused(&error, destination))?);
                 }
                 Action::Acknowledge { subscription, .. } => {
@@ -126,16 +125,23 @@ impl Stomp {
                 }
             }
         }
-        let mut places = places.into_iter();
-        let mut done = Done::Fully;
-        for action in actions {
+        let (actions, places) = (actions.into_iter(), places.into_iter());
+        self.committing = Some(Commit { actions, places, receipt, done: Done::Fully });
+        Ok(())
+    }
+
+    /// Does what is left to do of a COMMIT, all of it if `whole`, else until the client is held up. Returns whether nothing is
+    /// left.
+    pub(super) fn carry_on(&mut self, session: &Arc<Session>, whole: bool, now: Instant) -> bool {
+        let Some(mut commit) = self.committing.take() else { return true };
+        while let Some(action) = commit.actions.next() {
             match action {
                 Action::Send { destination, headers, body } => {
-                    let Some(place) = places.next() else { continue };
+                    let Some(place) = commit.places.next() else { continue };
                     let reach = self.service.broker.publish(place, &destination, headers, body, now);
                     self.pace.published(reach, self.service.broker.pressure(), now);
                     if reach.unreachable {
-                        done = Done::Undelivered;
+                        commit.done = Done::Undelivered;
                     }
                 }
                 Action::Acknowledge { subscription, deliveries, verdict } => {
@@ -144,8 +150,13 @@ impl Stomp {
                     }
                 }
             }
+            if self.pace.is_paused() && !whole {
+                self.committing = Some(commit);
+                return false;
+            }
         }
-        Ok(done)
+        self.confirm(session, commit.receipt, commit.done, now);
+        true
     }
 
     pub(super) fn abort(&mut self, transaction: &str) -> Result<Done, Stop> {
@@ -172,15 +183,16 @@ impl Stomp {
         Ok(Done::Undelivered)
     }
 
-    /// The body as it was before a client that can send text only made it base64.
-    fn decoded(&self, headers: &mut Headers, body: Bytes) -> Result<Bytes, Stop> {
+    /// The body as it was before a client that can send text only made it base64, in memory of its own: it came as a part of
+    /// what was read at once, which may be much larger, and may have to wait for long.
+    fn decoded(&self, headers: &mut Headers, body: &[u8]) -> Result<Bytes, Stop> {
         let encoded = self.carrier.speaks_sockjs()
             && headers.get(TRANSFER_ENCODING).is_some_and(|value| value.eq_ignore_ascii_case("base64"));
         if !encoded {
-            return Ok(body);
+            return Ok(Bytes::copy_from_slice(body));
         }
         headers.remove(TRANSFER_ENCODING);
-        BASE64.decode(&body).map(Bytes::from).map_err(|error| {
+        BASE64.decode(body).map(Bytes::from).map_err(|error| {
             let detail = format!("{TRANSFER_ENCODING} says base64, and the body is none; {error}");
             Stop::refuse("bad base64 body", detail)
         })

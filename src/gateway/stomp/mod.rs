@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rand::Rng as _;
 
 use super::Principal;
-use crate::broker::{Broker, Verdict};
+use crate::broker::{Broker, Reserved, Verdict};
 use crate::config::{self, SendToUsers};
 use crate::metrics;
 use crate::session::{Carrier, CloseReason, Message, Protocol, Queued, Session};
@@ -24,7 +24,7 @@ use crate::stomp::{
 };
 use pace::Pace;
 use subscriptions::Subscriptions;
-use transactions::Transactions;
+use transactions::{Action, Transactions};
 
 /// What CONNECTED says in its `server` header.
 const SERVER: &str = concat!("towpath/", env!("CARGO_PKG_VERSION"));
@@ -50,6 +50,17 @@ pub(super) struct Stomp {
     subscriptions: Subscriptions,
     transactions: Transactions,
     pace: Pace,
+    /// A COMMIT that has begun: it is certain, and goes on before anything else of this client does.
+    committing: Option<Commit>,
+}
+
+/// A transaction that is being carried out.
+struct Commit {
+    actions: std::vec::IntoIter<Action>,
+    /// One for each SEND.
+    places: std::vec::IntoIter<Reserved>,
+    receipt: Option<String>,
+    done: Done,
 }
 
 impl Service {
@@ -84,12 +95,13 @@ impl Stomp {
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
             pace: Pace::default(),
+            committing: None,
         }
     }
 
     /// Goes on with what has come, unless the client is held up; then it waits in the parser.
     fn read(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), Stop> {
-        if !self.pace.begin(now) {
+        if !self.pace.begin(now) || !self.carry_on(session, false, now) {
             return Ok(());
         }
         while let Some(input) = self.parser.next()? {
@@ -126,7 +138,12 @@ impl Stomp {
             Event::Begin { transaction, .. } => {
                 self.transactions.begin(transaction, &self.service.settings).map(|()| Done::Fully)
             }
-            Event::Commit { transaction, .. } => self.commit(&transaction, now),
+            Event::Commit { transaction, .. } => {
+                self.commit(&transaction, receipt.clone(), now)
+                    .map_err(|stop| stop.with_receipt(receipt.as_deref()))?;
+                self.carry_on(session, false, now);
+                return Ok(());
+            }
             Event::Abort { transaction, .. } => self.abort(&transaction),
             Event::Disconnect { .. } => {
                 self.confirm(session, receipt, Done::Fully, now);
@@ -243,7 +260,9 @@ impl Protocol for Stomp {
         self.reply(session, &Frame::error("session closed", detail, None));
     }
 
-    fn closed(&mut self, _: &Arc<Session>, _: &CloseReason, now: Instant) {
+    fn closed(&mut self, session: &Arc<Session>, _: &CloseReason, now: Instant) {
+        // Whoever ends it: a transaction is done whole or not at all.
+        self.carry_on(session, true, now);
         for subscribed in self.subscriptions.drain() {
             self.service.broker.leave(&subscribed.membership, now);
         }
