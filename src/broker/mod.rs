@@ -339,10 +339,12 @@ impl Broker {
             membership::Kind::User { name, local } => self.users.unsubscribe(name, local, subscription),
             membership::Kind::Queue => {}
         }
-        if let Some(queue) = membership.queue()
-            && queue.leave(subscription, now)
-        {
-            self.queues.remove_unused(queue.name());
+        if let Some(queue) = membership.queue() {
+            if queue.leave(subscription, now) {
+                self.queues.remove_unused(queue.name());
+            }
+            // It would not be written, but it would pile up with every subscription that comes and goes unread.
+            subscription.session().withdraw(subscription);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{CloseReason, Delivery, Message, ReceiverId};
+use super::{CloseReason, Delivery, Message, ReceiverId, Subscription};
 use crate::publication::Overflow;
 
 /// One thing that waits to be sent.
@@ -246,6 +246,19 @@ impl Outbox {
             self.forget(item);
         }
         batch
+    }
+
+    /// Takes out the deliveries of a subscription.
+    pub fn withdraw(&mut self, subscription: &Subscription) -> VecDeque<Item> {
+        let own = |item: &Item| matches!(item, Item::Delivery(own) if std::ptr::eq(&*own.subscription, subscription));
+        if !self.queue.iter().any(own) {
+            return VecDeque::new();
+        }
+        let (withdrawn, rest) = std::mem::take(&mut self.queue).into_iter().partition(own);
+        self.queue = rest;
+        let withdrawn: VecDeque<Item> = withdrawn;
+        withdrawn.iter().for_each(|item| self.forget(item));
+        withdrawn
     }
 
     /// Begins to close, unless that has begun before. The first reason stays.

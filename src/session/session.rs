@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::deadlines::Armed;
 use super::outbox::{Beat, Outbox, Receiver, Room};
-use super::{CloseReason, Deadlines, Item, Message, Protocol, Queued};
+use super::{CloseReason, Deadlines, Item, Message, Protocol, Queued, Subscription};
 use crate::config;
 use crate::metrics;
 
@@ -310,6 +310,12 @@ impl Session {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Takes out what waits for a subscription that has ended.
+    pub fn withdraw(&self, subscription: &Subscription) {
+        // Dropped without the lock.
+        let _withdrawn = self.outbox.lock().withdraw(subscription);
     }
 
     /// Whether the client has read enough of what waits for it to ask for more.

@@ -235,7 +235,7 @@ impl Queue {
                     state.release(entry.size(), &self.totals);
                 }
             } else {
-                state.put_back(held, &self.settings, &self.totals, &mut dead);
+                state.put_back(held, self, now, &mut dead);
                 state.dispatch(now, &self.totals, &mut dead);
             }
             state.dead || state.is_unused()
@@ -260,7 +260,7 @@ impl Queue {
             let entries = consumer.take(&tags);
             match verdict {
                 Verdict::Consumed => entries.iter().for_each(|entry| state.release(entry.size(), &self.totals)),
-                Verdict::Requeue => state.put_back(entries, &self.settings, &self.totals, &mut dead),
+                Verdict::Requeue => state.put_back(entries, self, now, &mut dead),
                 Verdict::Reject => state.kill(entries, Death::Rejected, &self.totals, &mut dead),
             }
             state.consumers.refresh(subscription);
@@ -426,12 +426,18 @@ impl State {
         totals.sub(1, size);
     }
 
-    /// Gives messages that a consumer held to the others, but for those that have been tried often enough.
-    fn put_back(&mut self, held: Vec<Entry>, settings: &config::Queue, totals: &Totals, dead: &mut Dead) {
-        let limit = settings.max_deliveries;
-        let (returned, exhausted) = held.into_iter().partition(|entry| entry.deliveries < limit);
-        self.kill(exhausted, Death::DeliveryLimit, totals, dead);
-        let returned: Vec<Entry> = returned;
+    /// Gives messages that a consumer held to the others, but for those that have been tried often enough, and those whose
+    /// time passed meanwhile.
+    fn put_back(&mut self, held: Vec<Entry>, queue: &Queue, now: Instant, dead: &mut Dead) {
+        let limit = queue.settings.max_deliveries;
+        let (returned, exhausted): (Vec<_>, Vec<_>) = held.into_iter().partition(|entry| entry.deliveries < limit);
+        self.kill(exhausted, Death::DeliveryLimit, &queue.totals, dead);
+        let (expired, returned): (Vec<_>, Vec<_>) = returned.into_iter().partition(|entry| entry.has_expired(now));
+        self.kill(expired, Death::Expired, &queue.totals, dead);
+        // The timer looks at what waits only, and may have been set without these.
+        if let Some(expires) = returned.iter().filter_map(|entry| entry.expires).min() {
+            self.timer.set(expires, || queue.me.clone());
+        }
         if let Some(first) = returned.iter().map(|entry| entry.number).min() {
             self.consumers.forget_scanned(first);
             self.backlog.put_back(returned);
