@@ -106,20 +106,35 @@ fn values_are_compared_as_the_table_says() {
             ("17 < 18", TRUE),
         ],
     );
-    // Number and what is none: as texts.
+    // Number and what is none: not at all. Two headers of which one is none: as texts.
     check(
-        &[("n", "abc"), ("blank", " 18"), ("empty", "")],
+        &[("n", "abc"), ("blank", " 18"), ("empty", ""), ("two", "2")],
         &[
-            ("n = 18", FALSE),
-            ("n <> 18", TRUE),
-            ("n > 18", TRUE),
-            ("n < 18", FALSE),
-            ("blank = 18", FALSE),
-            ("blank < 18", TRUE),
-            ("empty = 0", FALSE),
-            ("empty < 0", TRUE),
+            ("n = 18", UNKNOWN),
+            ("n <> 18", UNKNOWN),
+            ("n > 18", UNKNOWN),
+            ("n < 18", UNKNOWN),
+            ("18 < n", UNKNOWN),
+            ("18 = n", UNKNOWN),
+            ("blank = 18", UNKNOWN),
+            ("empty = 0", UNKNOWN),
+            ("n BETWEEN 1 AND 2", UNKNOWN),
+            ("n NOT BETWEEN 1 AND 2", UNKNOWN),
+            ("5 BETWEEN n AND 9", UNKNOWN),
+            // One bound may be enough to say no.
+            ("5 BETWEEN n AND 4", FALSE),
+            ("n IN (1, 2)", UNKNOWN),
+            ("n NOT IN (1, 2)", UNKNOWN),
+            ("n IN (1, 'abc')", TRUE),
+            ("n IN (1, 'x')", UNKNOWN),
+            ("n <> '18'", TRUE),
+            ("n > '18'", TRUE),
+            ("n > 18 OR n = 'abc'", TRUE),
+            ("n > 18 AND n = 'x'", FALSE),
             ("n = blank", FALSE),
             ("n > blank", TRUE),
+            ("n > two", TRUE),
+            ("two < n", TRUE),
         ],
     );
     // A text in quotes: as texts, whatever it says.
@@ -292,13 +307,12 @@ fn numbers_are_exact_and_of_any_length() {
     );
 }
 
-/// Their texts would be equal to the number's, did they count as one.
 #[test]
 fn what_is_no_number_is_a_text() {
     for value in
         ["", " 5", "5 ", "0x5", "5L", "5f", ".", "-", "+", "e1", "5e", "5e+", "5e12345", "--5", "5..", "NaN", "inf"]
     {
-        check(&[("x", value)], &[("x = 5", FALSE), ("x = 5000", FALSE), ("x BETWEEN '' AND '~'", TRUE)]);
+        check(&[("x", value)], &[("x = 5", UNKNOWN), ("x < 5000", UNKNOWN), ("x BETWEEN '' AND '~'", TRUE)]);
     }
     for value in ["5", "+5", "05", "5.", "5.0", "0.5e1", "500e-2", "5E0"] {
         check(&[("x", value)], &[("x = 5", TRUE)]);
@@ -496,8 +510,15 @@ impl Tree {
             }
             Self::In(name, negated, list) => {
                 headers.get(name)?;
-                let found = list.iter().any(|side| Side::Header(name).compare("=", *side, headers) == TRUE);
-                not(Some(found), *negated)
+                let hits: Vec<_> = list.iter().map(|side| Side::Header(name).compare("=", *side, headers)).collect();
+                let found = if hits.contains(&TRUE) {
+                    TRUE
+                } else if hits.contains(&UNKNOWN) {
+                    UNKNOWN
+                } else {
+                    FALSE
+                };
+                not(found, *negated)
             }
             Self::Like(name, negated, pattern) => {
                 let (value, pattern): (Vec<_>, Vec<_>) =
@@ -526,8 +547,10 @@ impl Side {
         let (left, right) = (value(self)?, value(other)?);
         // The numbers in use are few enough for floats to tell them apart.
         let quoted = matches!(self, Self::Text(_)) || matches!(other, Self::Text(_));
+        let number = matches!(self, Side::Number(_)) || matches!(other, Side::Number(_));
         let ordering = match (left.parse::<f64>(), right.parse::<f64>()) {
             (Ok(left), Ok(right)) if !quoted => left.partial_cmp(&right).unwrap(),
+            _ if number && !quoted => return UNKNOWN,
             _ => left.cmp(&right),
         };
         Some(match operator {

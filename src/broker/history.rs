@@ -20,6 +20,13 @@ pub(super) struct History {
     kept: VecDeque<(Instant, Arc<Publication>)>,
 }
 
+/// How much of the past a newcomer gets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Past {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
 /// The bytes that all histories may hold together.
 pub(super) struct Budget {
     max_bytes: usize,
@@ -75,11 +82,16 @@ impl History {
         self.kept.push_back((now, Arc::clone(publication)));
     }
 
-    /// The last `count` messages, oldest first.
-    pub fn last(&mut self, count: usize, now: Instant) -> impl Iterator<Item = &Arc<Publication>> {
+    /// The last messages, oldest first: as many as the newcomer wants and has room for.
+    pub fn last(&mut self, past: Past, now: Instant) -> impl Iterator<Item = &Arc<Publication>> {
         self.forget_aged(now);
-        let skipped = self.kept.len().saturating_sub(count);
-        self.kept.iter().skip(skipped).map(|(_, publication)| publication)
+        let mut bytes = 0usize;
+        let fits = |(_, publication): &&(Instant, Arc<Publication>)| {
+            bytes = bytes.saturating_add(publication.size());
+            bytes <= past.bytes
+        };
+        let count = self.kept.iter().rev().take(past.messages).take_while(fits).count();
+        self.kept.iter().skip(self.kept.len() - count).map(|(_, publication)| publication)
     }
 
     /// Forgets what is too old.

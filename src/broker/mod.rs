@@ -45,6 +45,7 @@ pub use queue::Verdict;
 pub use selector::{Selector, SelectorError};
 pub use subscribers::Reach;
 
+use history::Past;
 use queue::{Queue, Refusal};
 use queues::Queues;
 use rules::Rules;
@@ -108,7 +109,7 @@ enum Place {
         name: String,
         local: String,
     },
-    /// A reply queue that has gone.
+    /// A user who is not there, or a reply queue that has gone or has no room.
     Nowhere,
 }
 
@@ -196,10 +197,11 @@ impl Broker {
                 let ttl = expiration(headers)?;
                 (Place::Queue(self.reserve_in(name, size, now)?), ttl)
             }
-            Destination::Reply(name) => (self.reserve_reply(name, size, now)?, None),
-            Destination::User { name, local } => {
+            Destination::Reply(name) => (self.reserve_reply(name, size, now), None),
+            Destination::User { name, local } if self.users.has(&name, local) => {
                 (Place::User { name: name.into_owned(), local: local.to_owned() }, None)
             }
+            Destination::User { .. } => (Place::Nowhere, None),
             Destination::Pattern(_) | Destination::Own(_) => return Err(DestinationError::PatternInSend.into()),
         };
         Ok(Reserved { place, size, ttl })
@@ -279,8 +281,10 @@ impl Broker {
                     return Err(BrokerError::ReadFirst);
                 }
                 let (subscriber, queue) = self.subscriber(subscription, ack, selector, prefetch, now);
-                let most = queue.as_ref().map_or(usize::MAX, |queue| queue.max_messages());
-                let subscribed = self.topics.subscribe(name, &subscriber, past.unwrap_or(0).min(most), now);
+                // What it asks for itself must not be more than it may hold.
+                let (most, bytes) = queue.as_ref().map_or((usize::MAX, usize::MAX), |queue| queue.max_len());
+                let past = Past { messages: past.unwrap_or(0).min(most), bytes };
+                let subscribed = self.topics.subscribe(name, &subscriber, past, now);
                 (membership::Kind::Topic(name.into()), accepted(subscribed, queue, subscription, now)?)
             }
             Destination::Pattern(pattern) => {
@@ -441,12 +445,17 @@ impl Broker {
         }
     }
 
-    fn reserve_reply(&self, name: &str, size: usize, now: Instant) -> Result<Place, BrokerError> {
-        let Some(queue) = self.queues.find(name) else { return Ok(Place::Nowhere) };
+    fn reserve_reply(&self, name: &str, size: usize, now: Instant) -> Place {
+        let Some(queue) = self.queues.find(name) else { return Place::Nowhere };
         match queue.reserve(size, now) {
-            Ok(()) => Ok(Place::Queue(queue)),
-            Err(Refusal::Dead) => Ok(Place::Nowhere),
-            Err(Refusal::Full(limit)) => Err(queue_full(limit)),
+            Ok(()) => Place::Queue(queue),
+            Err(Refusal::Dead) => Place::Nowhere,
+            // It could drop nothing, since all that it holds is on its way to an asker who does not read. That is no fault of
+            // the one who answers.
+            Err(Refusal::Full(limit)) => {
+                meters::limit_reached(limit);
+                Place::Nowhere
+            }
         }
     }
 
@@ -486,6 +495,13 @@ impl Broker {
 
     fn remove_unused_queue(&self, name: &str) {
         self.queues.remove_unused(name);
+    }
+}
+
+impl Reserved {
+    /// Whether the message is for somebody who is not there.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.place, Place::Nowhere)
     }
 }
 

@@ -21,7 +21,9 @@ pub(super) struct Queues {
     timers: Arc<Timers>,
     broker: Weak<Broker>,
     totals: Arc<Totals>,
-    /// Private queues are bounded one by one: what slow clients leave in them must not fill the others.
+    /// Private queues are bounded one by one: what slow clients leave in them must not fill the others. What they give up
+    /// was for one client's eyes, so there are no dead letters; and since topics fill them under their locks, none could be
+    /// sent to a topic.
     private_totals: Arc<Totals>,
     private: config::Queue,
     by_name: RwLock<HashMap<Box<str>, Arc<Queue>>>,

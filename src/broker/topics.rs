@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::history::{Budget, History};
+use super::history::{Budget, History, Past};
 use super::pattern::{Pattern, Trie};
 use super::rules::{Rule, Rules};
 use super::subscribers::{Reach, Subscriber, Subscribers};
@@ -137,8 +137,8 @@ impl Topics {
         }
     }
 
-    /// Adds a subscriber, who gets the last `past` messages first.
-    pub fn subscribe(&self, name: &str, subscriber: &Subscriber, past: usize, now: Instant) -> Result<(), BrokerError> {
+    /// Adds a subscriber, who gets that much of the past first.
+    pub fn subscribe(&self, name: &str, subscriber: &Subscriber, past: Past, now: Instant) -> Result<(), BrokerError> {
         loop {
             let topic = self.topic(name, Maker::Subscriber)?;
             let mut state = topic.state.lock();
@@ -369,7 +369,7 @@ mod tests {
         }
 
         fn subscribe(&self, name: &str, subscriber: &Subscriber) {
-            self.topics.subscribe(name, subscriber, 0, self.now).unwrap();
+            self.topics.subscribe(name, subscriber, Past { messages: 0, bytes: 0 }, self.now).unwrap();
         }
     }
 

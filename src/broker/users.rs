@@ -90,6 +90,11 @@ impl Users {
         subscribers.deliver(&Arc::new(publication), now)
     }
 
+    /// Whether the user has subscriptions there.
+    pub fn has(&self, user: &str, local: &str) -> bool {
+        self.by_name.read().get(user).is_some_and(|entry| entry.lock().by_local.contains_key(local))
+    }
+
     /// The number of users with subscriptions.
     pub fn len(&self) -> usize {
         self.by_name.read().len()

@@ -161,9 +161,9 @@ impl Queue {
         true
     }
 
-    /// How many messages it may hold.
-    pub fn max_messages(&self) -> usize {
-        self.settings.messages
+    /// How many messages and bytes it may hold.
+    pub fn max_len(&self) -> (usize, usize) {
+        (self.settings.messages, self.settings.bytes)
     }
 
     /// Gives a reserved place back. The queue may have been made for it alone; then it goes again.

@@ -126,12 +126,16 @@ impl Condition {
             }
             Self::In(name, list) => {
                 let Some(value) = look_up(name, headers, steps)? else { return Ok(Truth::Unknown) };
+                let mut greatest = Truth::False;
                 for literal in list {
-                    if Value::Header(value).compare(Value::Literal(literal), steps)?.is_eq() {
-                        return Ok(Truth::True);
+                    let literal = Value::Literal(literal);
+                    greatest =
+                        greatest.max(compare(Some(Value::Header(value)), Operator::Equal, Some(literal), steps)?);
+                    if greatest == Truth::True {
+                        break;
                     }
                 }
-                Truth::False
+                greatest
             }
             Self::Like(name, pattern) => match look_up(name, headers, steps)? {
                 Some(value) => pattern.matches(value, steps)?.into(),
@@ -182,18 +186,22 @@ impl From<bool> for Truth {
 
 impl<'a> Value<'a> {
     /// Which of two values is greater: as numbers if both can be read so, as texts otherwise. A text in quotes is a text
-    /// whatever it says, and what it is compared with is one, too.
-    fn compare(self, other: Value<'_>, steps: &mut Steps) -> Result<Ordering, Exhausted> {
+    /// whatever it says, and what it is compared with is one, too. None if the selector has a number and the header is
+    /// none: as texts, `abc` would be greater than 5.
+    fn compare(self, other: Value<'_>, steps: &mut Steps) -> Result<Option<Ordering>, Exhausted> {
         if let (Some(own), Some(others)) = (self.numeral(), other.numeral()) {
             steps.pay_for_bytes(own.len() + others.len())?;
             if let (Some(own), Some(others)) = (Number::parse(own), Number::parse(others)) {
-                return Ok(own.compare(others));
+                return Ok(Some(own.compare(others)));
+            }
+            if self.is_number() || other.is_number() {
+                return Ok(None);
             }
         }
         let (own, others) = (self.text(), other.text());
         steps.pay_for_bytes(own.len().min(others.len()))?;
         let same = (self.is_boolean() || other.is_boolean()) && own.eq_ignore_ascii_case(others);
-        Ok(if same { Ordering::Equal } else { own.cmp(others) })
+        Ok(Some(if same { Ordering::Equal } else { own.cmp(others) }))
     }
 
     /// What is perhaps a number.
@@ -217,9 +225,13 @@ impl<'a> Value<'a> {
     fn is_boolean(self) -> bool {
         matches!(self, Self::Literal(Literal::Boolean(_)))
     }
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::Literal(Literal::Number(_)))
+    }
 }
 
-/// Compares two values of which either may be missing.
+/// Compares two values of which either may be missing, or of another kind than the other.
 fn compare(
     left: Option<Value<'_>>,
     operator: Operator,
@@ -227,7 +239,8 @@ fn compare(
     steps: &mut Steps,
 ) -> Result<Truth, Exhausted> {
     let (Some(left), Some(right)) = (left, right) else { return Ok(Truth::Unknown) };
-    Ok(operator.holds(left.compare(right, steps)?).into())
+    let ordering = left.compare(right, steps)?;
+    Ok(ordering.map_or(Truth::Unknown, |ordering| operator.holds(ordering).into()))
 }
 
 fn look_up<'a>(name: &str, headers: &'a Headers, steps: &mut Steps) -> Result<Option<&'a str>, Exhausted> {

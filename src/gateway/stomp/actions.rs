@@ -69,6 +69,9 @@ impl Stomp {
         };
         let membership = self.service.broker.subscribe(asked, now).map_err(|error| refused(&error, &destination))?;
         self.subscriptions.insert(key, number, Subscribed { membership, ack, implied: false });
+        if past.is_some() && !session.has_room() {
+            self.pace.replayed(session.carrier(), now);
+        }
         Ok(Done::Fully)
     }
 
@@ -115,7 +118,11 @@ impl Stomp {
             match action {
                 Action::Send { destination, headers, body } => {
                     let place = self.service.broker.reserve(destination, headers, body.len(), now);
-                    places.push(place.map_err(|error| refused(&error, destination))?);
+                    let place = place.map_err(|error| refused(&error, destination))?;
+                    if place.is_unreachable() {
+                        self.check_unreachable(destination)?;
+                    }
+                    places.push(place);
                 }
                 Action::Acknowledge { subscription, .. } => {
                     if self.subscriptions.by_number(*subscription).is_none() {
@@ -176,11 +183,17 @@ impl Stomp {
         if !reach.unreachable {
             return Ok(Done::Fully);
         }
+        self.check_unreachable(destination)?;
+        Ok(Done::Undelivered)
+    }
+
+    /// Whether a message that reaches nobody is an error, or the RECEIPT is to say so.
+    fn check_unreachable(&self, destination: &str) -> Result<(), Stop> {
         // Whoever answers a request cannot know that the asker has gone.
         if self.service.unknown_user == UnknownUser::Error && destination.starts_with("/user/") {
             return Err(Stop::refuse("unreachable", format!("{destination}\nnobody of that name is subscribed to it")));
         }
-        Ok(Done::Undelivered)
+        Ok(())
     }
 
     /// The body as it was before a client that can send text only made it base64, in memory of its own: it came as a part of

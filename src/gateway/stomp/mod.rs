@@ -101,7 +101,7 @@ impl Stomp {
 
     /// Goes on with what has come, unless the client is held up; then it waits in the parser.
     fn read(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), Stop> {
-        if !self.pace.begin(now) || !self.carry_on(session, false, now) {
+        if !self.pace.begin(session, now) || !self.carry_on(session, false, now) {
             return Ok(());
         }
         while let Some(input) = self.parser.next()? {
@@ -123,10 +123,7 @@ impl Stomp {
     fn handle(&mut self, session: &Arc<Session>, event: Event, now: Instant) -> Result<(), Stop> {
         let receipt = event.receipt().map(str::to_owned);
         let done = match event {
-            Event::Connect(connect) => {
-                self.connect(session, &connect, now);
-                Ok(Done::Fully)
-            }
+            Event::Connect(connect) => self.connect(session, &connect, now),
             Event::Send(send) => self.send(session, send, now),
             Event::Subscribe(subscribe) => self.subscribe(session, subscribe, now),
             Event::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, now),
@@ -156,9 +153,15 @@ impl Stomp {
         Ok(())
     }
 
-    fn connect(&mut self, session: &Arc<Session>, connect: &Connect, now: Instant) {
+    fn connect(&mut self, session: &Arc<Session>, connect: &Connect, now: Instant) -> Result<Done, Stop> {
+        if connect.login.as_deref().is_some_and(Principal::is_session) {
+            return Err(Stop::refuse(
+                "login refused",
+                "the login looks like the name of a session; these are not for users",
+            ));
+        }
         // Random and not the id from the URL: that one is a secret, and this one is shown to people.
-        let name = format!("{:016x}", rand::rng().next_u64());
+        let name = Principal::session_name(rand::rng().next_u64());
         let principal = Principal::of_login(connect.login.as_deref());
         let accept = Accept { session: &name, server: SERVER, user: principal.name() };
         let connected = self.connection.accept(accept, now);
@@ -168,6 +171,7 @@ impl Stomp {
         session.run_stomp_beats(self.connection.send_interval().unwrap_or(Duration::ZERO), now);
         self.user = principal.name().unwrap_or(&name).to_owned();
         self.reply(session, &connected);
+        Ok(Done::Fully)
     }
 
     /// Sends the RECEIPT that was asked for. Called after the effect, so receipts come in the order of their frames.

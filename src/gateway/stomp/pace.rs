@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::broker::{Pressure, Reach};
 use crate::metrics;
-use crate::session::Carrier;
+use crate::session::{Carrier, Session};
 
 /// How long a publisher waits whose receivers have more than half a full outbox. Time for each of them to take all of it
 /// at once; a stuck receiver holds publishers up for the other half of its outbox and is then closed.
@@ -24,12 +24,18 @@ const FULL: Duration = Duration::from_millis(10);
 /// it, and not by how much a client can send at once.
 const TURN: usize = 16 * 1024;
 
+/// How long a client that was sent more history than an outbox holds is given to read it before its next frame counts. Many
+/// ask for several histories in one go; over a polling transport one poll must come round before there is room for the next.
+const REPLAY: Duration = Duration::from_secs(1);
+
 /// The pace of one client.
 #[derive(Default)]
 pub(super) struct Pace {
     /// Deliveries made in this turn.
     deliveries: usize,
     pause: Option<Pause>,
+    /// Until then the client is to read the history that it asked for.
+    replay: Option<Instant>,
 }
 
 struct Pause {
@@ -62,14 +68,24 @@ impl Pace {
         self.pause = Some(Pause { length, until: now + length });
     }
 
+    /// The client was sent so much history that its outbox is full.
+    pub fn replayed(&mut self, carrier: Carrier, now: Instant) {
+        self.answered(carrier, now);
+        self.replay = Some(now + REPLAY);
+    }
+
     /// Whether nothing more is to be read in this turn.
     pub fn is_paused(&self) -> bool {
         self.pause.is_some()
     }
 
     /// Begins a new turn if there is no pause or its time has come.
-    pub fn begin(&mut self, now: Instant) -> bool {
+    pub fn begin(&mut self, session: &Session, now: Instant) -> bool {
         if self.pause.as_ref().is_some_and(|pause| now < pause.until) {
+            return false;
+        }
+        if self.replay.is_some_and(|until| now < until) && !session.has_room() {
+            self.pause = Some(Pause { length: READERS, until: now + READERS });
             return false;
         }
         *self = Self::default();
