@@ -361,7 +361,7 @@ fn history_cannot_be_asked_for_without_reading() {
             assert_eq!(client.reader.session.backlog().1, 1000);
             if id == "1" {
                 assert_eq!(client.frames(&bed).len(), 1000);
-                bed.idle(millis(2));
+                bed.idle(TICK);
             }
         }
         // Live messages have the room that they always have.

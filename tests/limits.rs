@@ -1,5 +1,6 @@
 //! Every limit of the configuration: what is allowed is served, what is beyond gets the documented refusal, and the refusal
-//! counts under the limit's key. The table at the end holds every key of the configuration, so none can be forgotten.
+//! counts under the limit's key. Those of the broker are in broker_limits.rs. The table at the end holds every key of
+//! the configuration, so none can be forgotten.
 
 mod bed;
 mod support;
@@ -10,15 +11,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use bed::meters::record;
-use bed::stomp::{Client as StompClient, subscribe};
+use bed::stomp::Client as StompClient;
 use bed::{Bed, TICK, seconds};
-use bytes::Bytes;
 use support::metrics::Meter;
 use support::{Client, Frame, Gateway, Request, Transport, WebSocket, within};
 use tokio::time::Instant;
-use towpath::config::{Config, Endpoint, Place, Service};
+use towpath::config::{Config, Destination, Endpoint, History, Service};
 use towpath::session::{Carrier, CloseReason, Departure, Flow};
-use towpath::stomp::{Headers, Version};
+use towpath::stomp::Version;
 
 // ---- sessions and what they hold ----
 
@@ -132,69 +132,6 @@ fn opened_and_closed_sessions_are_counted_once_each() {
     }
     assert_eq!(meters.count("towpath_sessions_closed_total", None), 4);
     assert_eq!(meters.gauge("towpath_sessions"), 0.0);
-}
-
-// ---- the broker ----
-
-#[test]
-fn max_destinations_and_max_patterns() {
-    let ((), meters) = record(|| {
-        let mut config = bed::config(Service::Stomp, |_| {});
-        config.broker.max_destinations = 1;
-        config.broker.max_patterns = 1;
-        let bed = Bed::new(&config);
-        let mut clients: Vec<_> =
-            (0..4).map(|_| StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2)).collect();
-        let flows = ["/topic/a", "/topic/b", "/topic/*", "/topic/#"];
-        let flows = flows.iter().zip(&clients).map(|(name, client)| client.send(&bed, &subscribe("1", name)));
-        assert_eq!(flows.collect::<Vec<_>>(), [Flow::Continue, Flow::Closed, Flow::Continue, Flow::Closed]);
-        for (refused, key) in [(1, "max_destinations"), (3, "max_patterns")] {
-            let error = clients[refused].frames_to_the_end(&bed).remove(0);
-            assert_eq!(error.headers.get("message"), Some("broker is full"));
-            assert!(String::from_utf8_lossy(&error.body).contains(key), "{error:?}");
-        }
-    });
-    assert_eq!((meters.limit("max_destinations"), meters.limit("max_patterns")), (1, 1));
-    assert_eq!(meters.gauge("towpath_destinations"), 1.0);
-}
-
-#[test]
-fn publications_and_deliveries_are_counted() {
-    let ((), meters) = record(|| {
-        let bed = Bed::of(Service::Stomp);
-        let client = StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2);
-        for (id, name) in [("1", "/topic/a"), ("2", "/topic/*")] {
-            client.subscribe(&bed, id, name);
-        }
-        for name in ["/topic/a", "/topic/b", "/topic/c.d"] {
-            bed.gateway.broker().send(name, Headers::new(), Bytes::new(), bed.now).unwrap();
-        }
-    });
-    assert_eq!(meters.count("towpath_publications_total", None), 3);
-    assert_eq!(meters.count("towpath_deliveries_total", None), 3);
-    assert_eq!(meters.count("towpath_messages_received_total", None), 3, "CONNECT and two SUBSCRIBEs");
-}
-
-#[test]
-fn max_name() {
-    let ((), meters) = record(|| {
-        let mut config = bed::config(Service::Stomp, |_| {});
-        config.broker.max_name = 20;
-        let bed = Bed::new(&config);
-        let (fits, long) = (format!("/topic/{}", "x".repeat(13)), format!("/topic/{}", "x".repeat(14)));
-        let pattern = format!("/topic/{}.#", "x".repeat(12));
-        let mut listener = StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2);
-        listener.subscribe(&bed, "1", &fits);
-        for refused in [subscribe("1", &long), subscribe("1", &pattern), bed::stomp::send(&long, "x")] {
-            let mut client = StompClient::connected(&bed, Carrier::RawWebsocket, Version::V1_2);
-            assert_eq!(client.send(&bed, &bed::stomp::send(&fits, "x")), Flow::Continue);
-            assert_eq!(client.send(&bed, &refused), Flow::Closed);
-            let error = client.frames_to_the_end(&bed).remove(0);
-            assert!(String::from_utf8_lossy(&error.body).contains("max_name"), "{error:?}");
-        }
-        assert_eq!(listener.frames(&bed).len(), 3);
-    });
-    assert_eq!(meters.limit("max_name"), 3);
 }
 
 // ---- what clients send ----
@@ -498,7 +435,7 @@ async fn shutdown_grace() {
 // ---- none is forgotten ----
 
 /// Every key, with the test that meets it; `-` for what is no limit.
-const KEYS: [(&str, &str, &str); 44] = [
+const KEYS: [(&str, &str, &str); 83] = [
     ("", "listen", "-"),
     ("", "shutdown_grace", "limits.rs shutdown_grace"),
     ("", "landing_page", "-"),
@@ -508,6 +445,12 @@ const KEYS: [(&str, &str, &str); 44] = [
     ("[http]", "body_timeout", "limits.rs body_timeout"),
     ("[http]", "write_timeout", "limits.rs write_timeout"),
     ("[http]", "buffer", "limits.rs buffer"),
+    ("[tcp]", "listen", "-"),
+    ("[tcp]", "max_connections", "tcp.rs max_connections"),
+    ("[tcp]", "outbox_bytes", "tcp.rs a_slow_reader_is_told_and_closed"),
+    ("[tcp]", "outbox_messages", "tcp.rs a_stuck_reader_is_forgotten"),
+    ("[tcp]", "buffer", "tcp.rs buffer"),
+    ("[tcp]", "keepalive", "tcp.rs a_silent_peer_is_asked_for_a_sign_of_life"),
     ("[stomp]", "heart_beat_send", "session_beats.rs stomp_beats_come_at_most_the_promised_interval_apart"),
     ("[stomp]", "heart_beat_receive", "stomp_sessions.rs heart_beats_can_be_turned_off_by_configuration"),
     ("[stomp]", "heart_beat_grace", "session_beats.rs the_grace_is_a_setting"),
@@ -518,9 +461,31 @@ const KEYS: [(&str, &str, &str); 44] = [
     ("[stomp]", "max_body", "stomp_refusals.rs limits_count_under_their_keys"),
     ("[stomp]", "max_frame", "stomp_refusals.rs limits_count_under_their_keys"),
     ("[stomp]", "max_subscriptions", "stomp_refusals.rs limits_count_under_their_keys"),
-    ("[broker]", "max_destinations", "limits.rs max_destinations_and_max_patterns"),
-    ("[broker]", "max_patterns", "limits.rs max_destinations_and_max_patterns"),
-    ("[broker]", "max_name", "limits.rs max_name"),
+    ("[stomp]", "max_transactions", "broker_limits.rs max_transactions"),
+    ("[stomp]", "max_transaction_frames", "broker_limits.rs max_transaction_frames"),
+    ("[stomp]", "max_transaction_bytes", "broker_limits.rs max_transaction_bytes"),
+    ("[stomp]", "max_selector", "broker_limits.rs max_selector"),
+    ("[stomp]", "max_backlog", "broker_limits.rs max_backlog"),
+    ("[broker]", "max_destinations", "broker_limits.rs max_destinations_and_max_patterns"),
+    ("[broker]", "max_patterns", "broker_limits.rs max_destinations_and_max_patterns"),
+    ("[broker]", "max_name", "broker_limits.rs max_name"),
+    ("[broker]", "prefetch", "broker_limits.rs prefetch_and_max_prefetch"),
+    ("[broker]", "max_prefetch", "broker_limits.rs prefetch_and_max_prefetch"),
+    ("[broker]", "auto_prefetch", "broker_limits.rs auto_prefetch"),
+    ("[broker]", "queue_messages", "broker_limits.rs queue_messages"),
+    ("[broker]", "queue_bytes", "broker_limits.rs queue_bytes"),
+    ("[broker]", "queue_full", "broker_limits.rs queue_full"),
+    ("[broker]", "queue_ttl", "broker_limits.rs queue_ttl"),
+    ("[broker]", "max_deliveries", "broker_limits.rs max_deliveries"),
+    ("[broker]", "dead_letter", "broker_limits.rs dead_letter"),
+    ("[broker]", "queues_messages", "broker_limits.rs queues_messages"),
+    ("[broker]", "queues_bytes", "broker_limits.rs queues_bytes"),
+    ("[broker]", "max_unacked", "broker_limits.rs max_unacked"),
+    ("[broker]", "max_unacked_bytes", "broker_limits.rs max_unacked_bytes"),
+    ("[broker]", "history_bytes", "broker_limits.rs history_bytes"),
+    ("[broker]", "high_water", "high_water.rs publishers_are_slowed_from_three_quarters_and_refused_at_the_mark"),
+    ("[broker]", "send_to_users", "broker_limits.rs send_to_users"),
+    ("[broker]", "unknown_user", "broker_limits.rs unknown_user"),
     ("[[endpoint]]", "path", "-"),
     ("[[endpoint]]", "service", "-"),
     ("[[endpoint]]", "allowed_origins", "-"),
@@ -543,14 +508,26 @@ const KEYS: [(&str, &str, &str); 44] = [
     ("[[endpoint]]", "tombstones", "limits.rs tombstones"),
     ("[[endpoint]]", "tombstone_ttl", "session_end.rs a_tombstone_stands_for_its_time_and_asking_does_not_prolong_it"),
     ("[[endpoint]]", "websocket_buffer", "limits.rs websocket_buffer"),
+    ("[[destination]]", "pattern", "overflow_policies.rs the_first_rule_that_fits_counts"),
+    ("[[destination]]", "overflow", "overflow_policies.rs the_first_rule_that_fits_counts"),
+    ("[[destination]]", "conflate_by", "overflow_policies.rs conflation_by_a_header_keeps_the_latest_of_each_value"),
+    ("[[destination]]", "history.count", "broker_limits.rs history_count_and_age"),
+    ("[[destination]]", "history.age", "broker_limits.rs history_count_and_age"),
+    ("[[destination]]", "queue_messages", "broker_limits.rs queue_messages"),
+    ("[[destination]]", "queue_bytes", "broker_limits.rs queue_bytes"),
+    ("[[destination]]", "queue_full", "broker_limits.rs queue_full"),
+    ("[[destination]]", "queue_ttl", "broker_limits.rs queue_ttl"),
+    ("[[destination]]", "max_deliveries", "broker_limits.rs max_deliveries"),
+    ("[[destination]]", "dead_letter", "broker_limits.rs dead_letter"),
 ];
 
 #[test]
 fn every_key_of_the_configuration_has_its_test() {
     let keys: BTreeSet<_> = KEYS.iter().map(|(table, key, _)| (*table, *key)).collect();
-    let described = Config::default().describe();
-    let header = |place: Place| if let Place::Endpoint(_) = place { "[[endpoint]]" } else { place.header() };
-    let all: BTreeSet<_> = described.iter().map(|setting| (header(setting.place), setting.key)).collect();
+    // Keys of tables that are not there by default are seen where one is.
+    let destination = Destination { history: Some(History::new(1)), ..Destination::default() };
+    let described = Config { destinations: vec![destination], ..Config::default() }.describe();
+    let all: BTreeSet<_> = described.iter().map(|setting| (setting.place.header(), setting.key)).collect();
     assert_eq!(keys, all);
     for (_, key, test) in KEYS {
         if let Some((file, name)) = test.split_once(' ') {

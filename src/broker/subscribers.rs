@@ -65,7 +65,8 @@ impl Subscriber {
                 }
                 if let Some(queue) = &particular.queue {
                     particular.queue_up(queue, publication, now);
-                    return Reach { receivers: 1, ..Reach::default() };
+                    let pressed = publication.overflow() == Overflow::Close && queue.is_pressed();
+                    return Reach { receivers: 1, pressed: usize::from(pressed), unreachable: false };
                 }
                 &particular.subscription
             }
@@ -102,6 +103,7 @@ impl Particular {
             if publication.overflow() == Overflow::Close {
                 return self.subscription.session().overflow(limit);
             }
+            metrics::limit_reached(limit);
             if !queue.drop_oldest(now) {
                 // The client holds all that it may, so this one is the oldest that waits.
                 return metrics::message_dropped("queue-full");

@@ -37,7 +37,7 @@ pub enum Overflow {
     /// It is closed. The default: it connects again and starts afresh, which is better than a gap that it does not know of.
     #[default]
     Close,
-    /// The oldest waiting message of the subscription goes.
+    /// The oldest message that waits in the outbox and may be dropped goes, of whatever subscription.
     DropOldest,
     /// A waiting message is replaced by the next of its kind: prices, positions, whatever is only of interest as it is now.
     Conflate,

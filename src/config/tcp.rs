@@ -23,8 +23,8 @@ pub struct Tcp {
     pub outbox_bytes: usize,
     /// Messages waiting for one connection before it counts as too slow. Default 1024, four times a browser's as well.
     pub outbox_messages: usize,
-    /// Read buffer of one connection in bytes. Default 16 KiB: a busy backend's frames arrive many to a read, and 1000 such
-    /// connections hold 16 MiB.
+    /// Bytes that are read from one connection at once. Default 16 KiB: a busy backend's frames arrive many to a read. The
+    /// buffer is one for each thread; a connection on which nothing happens holds none.
     pub buffer: usize,
     /// How long a connection may be silent before the system asks whether its peer still lives; one that does not answer for
     /// about as long again is gone. Default 60 s: a client without heart-beats that vanished would keep what it has not

@@ -46,12 +46,16 @@ pub(super) async fn send(
         Err(error) => return refuse(&error),
     };
     let messages: Vec<_> = messages.into_iter().map(Message::text).collect();
+    // While the client is held up, what it sends waits here, where it goes with its request. Whoever aborts one request
+    // after the other would pile it up in the session otherwise.
+    let mut pause = Pause::default();
+    pause.after(gateway.resume(&session, now()));
+    poll_fn(|cx| pause.poll_over(cx, gateway, &session, now)).await;
     let flow = gateway.receive(&session, messages, now());
     if flow == Flow::Gone {
         return reply::not_found();
     }
     // The client sends its next request when this one is answered.
-    let mut pause = Pause::default();
     pause.after(flow);
     poll_fn(|cx| pause.poll_over(cx, gateway, &session, now)).await;
     accepted(row)

@@ -100,8 +100,8 @@ pub(super) struct Outbox {
     pub bytes: usize,
     /// What of it the limits leave alone.
     exempt: Load,
-    /// How many of the items may be dropped.
-    droppable: usize,
+    /// What of it may be dropped.
+    droppable: Load,
     /// Something was dropped before, and the log says so.
     pub lossy: bool,
     /// Whether the open frame is out (or was never due, on a raw websocket).
@@ -126,7 +126,7 @@ impl Outbox {
             queue: VecDeque::new(),
             bytes: 0,
             exempt: Load::default(),
-            droppable: 0,
+            droppable: Load::default(),
             lossy: false,
             opened,
             closing: None,
@@ -150,18 +150,19 @@ impl Outbox {
             self.put(item);
             return (Queued::Queued, 0);
         }
-        let mut dropped = 0;
         let overflow = item.overflow();
-        if let Overflow::Conflate(_) = overflow
-            && let Some(position) = self.queue.iter().rposition(|older| older.is_replaced_by(&item))
-        {
+        let replaced = match overflow {
+            Overflow::Conflate(_) => self.queue.iter().rposition(|older| older.is_replaced_by(&item)),
+            Overflow::Close | Overflow::DropOldest => None,
+        };
+        if let Some(position) = replaced {
             self.drop_at(position);
-            dropped += 1;
         }
+        let mut dropped = usize::from(replaced.is_some());
         let cost = item.cost();
         while !self.fits(cost, room) {
             let oldest = || self.queue.iter().position(|item| item.overflow() == Overflow::DropOldest);
-            match (self.droppable > 0).then(oldest).flatten() {
+            match (self.droppable.items > 0).then(oldest).flatten() {
                 Some(position) => self.drop_at(position),
                 // It is the oldest of its kind itself.
                 None if overflow == Overflow::DropOldest => return (Queued::Dropped, dropped + 1),
@@ -173,8 +174,9 @@ impl Outbox {
             dropped += 1;
         }
         self.put(item);
+        let adds = overflow != Overflow::DropOldest && replaced.is_none();
         let queued = match dropped {
-            0 if overflow == Overflow::Close && self.is_pressed(room) => Queued::Pressed,
+            _ if adds && self.is_pressed(room) => Queued::Pressed,
             0 => Queued::Queued,
             _ => Queued::Dropped,
         };
@@ -186,23 +188,36 @@ impl Outbox {
         self.queue.len() >= room.items || self.bytes >= room.bytes
     }
 
-    fn fits(&self, cost: usize, room: Room) -> bool {
-        let items = self.queue.len() - self.exempt.items;
-        items == 0 || (items < room.items && (self.bytes - self.exempt.bytes).saturating_add(cost) <= room.bytes)
+    /// The configuration key of the limit that has just been met.
+    pub fn limit(&self, room: Room) -> &'static str {
+        if self.bounded().items >= room.items { "outbox_messages" } else { "outbox_bytes" }
     }
 
+    fn fits(&self, cost: usize, room: Room) -> bool {
+        let Load { bytes, items } = self.bounded();
+        items == 0 || (items < room.items && bytes.saturating_add(cost) <= room.bytes)
+    }
+
+    /// Whether more than half of the outbox is full of what must not be dropped.
     fn is_pressed(&self, room: Room) -> bool {
-        (self.queue.len() - self.exempt.items) * 2 > room.items || (self.bytes - self.exempt.bytes) > room.bytes / 2
+        let Load { bytes, items } = self.bounded().less(self.droppable);
+        items > room.items / 2 || bytes > room.bytes / 2
+    }
+
+    /// What the limits look at.
+    fn bounded(&self) -> Load {
+        Load { bytes: self.bytes, items: self.queue.len() }.less(self.exempt)
     }
 
     fn put(&mut self, item: Item) {
         let cost = item.cost();
         self.bytes = self.bytes.saturating_add(cost);
         if item.is_exempt() {
-            self.exempt.bytes += cost;
-            self.exempt.items += 1;
+            self.exempt.add(cost);
         }
-        self.droppable += usize::from(item.overflow() == Overflow::DropOldest);
+        if item.overflow() == Overflow::DropOldest {
+            self.droppable.add(cost);
+        }
         self.queue.push_back(item);
     }
 
@@ -217,10 +232,11 @@ impl Outbox {
         let cost = item.cost();
         self.bytes = self.bytes.saturating_sub(cost);
         if item.is_exempt() {
-            self.exempt.bytes = self.exempt.bytes.saturating_sub(cost);
-            self.exempt.items -= 1;
+            self.exempt.sub(cost);
         }
-        self.droppable -= usize::from(item.overflow() == Overflow::DropOldest);
+        if item.overflow() == Overflow::DropOldest {
+            self.droppable.sub(cost);
+        }
     }
 
     /// Takes items for one frame: all of them if they cost less than `budget`, else as many as reach it, at least one.
@@ -278,13 +294,29 @@ impl Outbox {
         self.queue = VecDeque::new();
         self.bytes = 0;
         self.exempt = Load::default();
-        self.droppable = 0;
+        self.droppable = Load::default();
     }
 }
 
 /// A part of what waits.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Load {
     bytes: usize,
     items: usize,
+}
+
+impl Load {
+    fn add(&mut self, cost: usize) {
+        self.bytes = self.bytes.saturating_add(cost);
+        self.items += 1;
+    }
+
+    fn sub(&mut self, cost: usize) {
+        self.bytes = self.bytes.saturating_sub(cost);
+        self.items -= 1;
+    }
+
+    fn less(self, part: Self) -> Self {
+        Self { bytes: self.bytes.saturating_sub(part.bytes), items: self.items - part.items }
+    }
 }

@@ -102,13 +102,6 @@ pub struct Session {
     inbound: Mutex<Inbound>,
 }
 
-/// Whether the client gave a sign of life.
-#[derive(PartialEq, Eq)]
-enum Heard {
-    Something,
-    Nothing,
-}
-
 struct Inbound {
     /// `None` once the session has ended and the protocol has been told.
     protocol: Option<Box<dyn Protocol>>,
@@ -218,7 +211,7 @@ impl Session {
 
     /// Tells the protocol that the session is open; called once, right after the first receiver attached.
     pub fn opened(self: &Arc<Self>, now: Instant) -> Flow {
-        self.with_protocol(Heard::Something, now, |protocol, session| protocol.opened(session, now))
+        self.with_protocol(now, |protocol, session| protocol.opened(session, now))
     }
 
     /// The receiver leaves. Only the one that is attached can; a late word of an earlier one changes nothing.
@@ -249,7 +242,7 @@ impl Session {
 
     /// Hands over messages from the client, in order.
     pub fn receive(self: &Arc<Self>, messages: impl IntoIterator<Item = Message>, now: Instant) -> Flow {
-        self.with_protocol(Heard::Something, now, |protocol, session| {
+        self.with_protocol(now, |protocol, session| {
             for message in messages {
                 session.mark_carried();
                 protocol.receive(session, message, now)?;
@@ -265,26 +258,27 @@ impl Session {
         inbound.ping_sent = None;
     }
 
-    /// Goes on after a [`Flow::Pause`].
+    /// Goes on after a [`Flow::Pause`]. Who was not listened to cannot be blamed for his silence.
     pub fn resume(self: &Arc<Self>, now: Instant) -> Flow {
-        self.with_protocol(Heard::Nothing, now, |protocol, session| protocol.resume(session, now))
+        self.with_protocol(now, |protocol, session| protocol.resume(session, now))
     }
 
     /// Queues an item for the client and wakes its receiver.
     ///
     /// An item that does not fit ends the session, unless its publication says that something may be dropped instead.
     pub fn push(self: &Arc<Self>, item: Item) -> Queued {
-        let (queued, dropped, first, waker, items) = {
+        let (queued, dropped, first, waker, limit) = {
             let mut outbox = self.outbox.lock();
-            let (queued, dropped) = outbox.push(item, self.room());
+            let room = self.room();
+            let (queued, dropped) = outbox.push(item, room);
             let waker = if queued == Queued::Closed { None } else { outbox.waker.take() };
             let first = dropped > 0 && !outbox.lossy;
             outbox.lossy |= dropped > 0;
-            (queued, dropped, first, waker, outbox.queue.len())
+            let limit = (queued == Queued::Overflow).then(|| outbox.limit(room));
+            (queued, dropped, first, waker, limit)
         };
-        if queued == Queued::Overflow {
-            let full = items >= self.settings.outbox_messages;
-            self.report_overflow(if full { "outbox_messages" } else { "outbox_bytes" });
+        if let Some(limit) = limit {
+            self.report_overflow(limit);
         }
         if dropped > 0 {
             self.report_dropped(dropped, first);
@@ -409,18 +403,15 @@ impl Session {
         Timeout::Live
     }
 
-    /// Runs a protocol callback under the inbound lock; its `Err` ends the session.
+    /// Runs a protocol callback under the inbound lock, which is a sign of life; its `Err` ends the session.
     fn with_protocol(
         self: &Arc<Self>,
-        heard: Heard,
         now: Instant,
         call: impl FnOnce(&mut dyn Protocol, &Arc<Self>) -> Result<(), CloseReason>,
     ) -> Flow {
         let mut inbound = self.inbound.lock();
-        if heard == Heard::Something {
-            inbound.last_received = now;
-            inbound.ping_sent = None;
-        }
+        inbound.last_received = now;
+        inbound.ping_sent = None;
         if !self.is_open() {
             return Flow::Gone;
         }

@@ -161,6 +161,12 @@ impl Queue {
         true
     }
 
+    /// Whether it is more than half full.
+    pub fn is_pressed(&self) -> bool {
+        let (messages, bytes) = self.len();
+        messages > self.settings.messages / 2 || bytes > self.settings.bytes / 2
+    }
+
     /// How many messages and bytes it may hold.
     pub fn max_len(&self) -> (usize, usize) {
         (self.settings.messages, self.settings.bytes)

@@ -22,7 +22,7 @@ use crate::stomp::{Ack, AckMode, Headers, ProtocolError, Send, Subscribe, Unsubs
 impl Stomp {
     pub(super) fn send(&mut self, session: &Arc<Session>, send: Send, now: Instant) -> Result<Done, Stop> {
         let Send { destination, transaction, mut headers, body, .. } = send;
-        let body = self.decoded(&mut headers, &body)?;
+        let body = self.decoded(&mut headers, body)?;
         self.check_addressee(&destination)?;
         if let Some(reply_to) = headers.get("reply-to").filter(|reply_to| Broker::is_temp_queue(reply_to)) {
             let reply_queue = self.reply_queue(session, reply_to.to_owned(), now)?;
@@ -196,16 +196,15 @@ impl Stomp {
         Ok(())
     }
 
-    /// The body as it was before a client that can send text only made it base64, in memory of its own: it came as a part of
-    /// what was read at once, which may be much larger, and may have to wait for long.
-    fn decoded(&self, headers: &mut Headers, body: &[u8]) -> Result<Bytes, Stop> {
+    /// The body as it was before a client that can send text only made it base64.
+    fn decoded(&self, headers: &mut Headers, body: Bytes) -> Result<Bytes, Stop> {
         let encoded = self.carrier.speaks_sockjs()
             && headers.get(TRANSFER_ENCODING).is_some_and(|value| value.eq_ignore_ascii_case("base64"));
         if !encoded {
-            return Ok(Bytes::copy_from_slice(body));
+            return Ok(body);
         }
         headers.remove(TRANSFER_ENCODING);
-        BASE64.decode(body).map(Bytes::from).map_err(|error| {
+        BASE64.decode(&body).map(Bytes::from).map_err(|error| {
             let detail = format!("{TRANSFER_ENCODING} says base64, and the body is none; {error}");
             Stop::refuse("bad base64 body", detail)
         })

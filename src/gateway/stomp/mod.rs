@@ -230,6 +230,10 @@ impl Protocol for Stomp {
             return Err(self.stop(session, Stop::refuse("too fast", detail)));
         }
         self.parser.feed(payload);
+        // Held up, it waits there; whatever the time, others have their turn before `resume`.
+        if self.pace.is_paused() {
+            return Ok(());
+        }
         self.read(session, now).map_err(|stop| self.stop(session, stop))
     }
 
@@ -238,6 +242,8 @@ impl Protocol for Stomp {
     }
 
     fn resume(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), CloseReason> {
+        // Who was not listened to cannot be blamed for silence.
+        self.connection.handle_bytes(now);
         self.read(session, now).map_err(|stop| self.stop(session, stop))
     }
 

@@ -58,14 +58,21 @@ impl Pace {
         } else {
             return;
         };
-        self.pause = Some(Pause { length, until: now + length });
+        self.hold_up(length, now);
     }
 
     /// The client was answered, and now has more than half a full outbox of its own: it asks faster than it reads. A
     /// socket's task writes in between; the requests of other transports need a moment.
     pub fn answered(&mut self, carrier: Carrier, now: Instant) {
         let length = if carrier == Carrier::Http { READERS } else { Duration::ZERO };
-        self.pause = Some(Pause { length, until: now + length });
+        self.hold_up(length, now);
+    }
+
+    /// Of several reasons to pause the longest counts.
+    fn hold_up(&mut self, length: Duration, now: Instant) {
+        if self.pause.as_ref().is_none_or(|pause| pause.length < length) {
+            self.pause = Some(Pause { length, until: now + length });
+        }
     }
 
     /// The client was sent so much history that its outbox is full.
