@@ -47,6 +47,8 @@ pub struct Publication {
     destination: Box<str>,
     headers: Headers,
     body: Bytes,
+    /// See [`size`](Self::size); asked for with each delivery.
+    size: usize,
     text: bool,
     /// Whether no header needs escaping, so that every STOMP version has the same tail.
     plain: bool,
@@ -102,6 +104,7 @@ impl Publication {
         let plain = !special(destination) && !headers.iter().any(|(name, value)| special(name) || special(value));
         Self {
             id,
+            size: Self::size_of(destination, &headers, body.len()),
             destination: destination.into(),
             headers,
             body,
@@ -189,7 +192,7 @@ impl Publication {
 
     /// What it costs in an outbox, in bytes: about its length as a raw STOMP frame.
     pub fn size(&self) -> usize {
-        Self::size_of(&self.destination, &self.headers, self.body.len())
+        self.size
     }
 
     /// What a publication of these would cost.

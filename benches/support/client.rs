@@ -91,6 +91,40 @@ impl Link {
         }
     }
 
+    /// Waits for at least one STOMP frame as it stands in a TCP stream, and does as [`packets`](Self::packets) does with each;
+    /// its NUL is not shown. Bodies hold none themselves here.
+    pub async fn frames(&mut self, mut count: impl FnMut(&[u8]) -> Outcome<usize>) -> Outcome<usize> {
+        let mut sum = 0;
+        let mut seen = false;
+        loop {
+            while let Some(end) = memchr::memchr(0, &self.input) {
+                sum += count(self.input[..end].trim_ascii_start())?;
+                seen = true;
+                self.input.advance(end + 1);
+            }
+            if seen {
+                return Ok(sum);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Sends a STOMP frame and waits for one that begins with `answer`, which must come next; gives it.
+    pub async fn ask(&mut self, frame: &str, answer: &str) -> Outcome<String> {
+        self.send(frame.as_bytes()).await?;
+        let mut answered = None;
+        self.frames(|frame| {
+            let frame = String::from_utf8_lossy(frame);
+            if answered.is_some() || !frame.starts_with(answer) {
+                return Err(format!("{answer} was expected, not {frame:?}").into());
+            }
+            answered = Some(frame.into_owned());
+            Ok(1)
+        })
+        .await?;
+        answered.ok_or_else(|| "no answer".into())
+    }
+
     /// Waits for one websocket message that has `part` in it, first of all.
     pub async fn expect(&mut self, part: &str) -> Outcome<()> {
         let found = |payload: &[u8]| match memmem::find(payload, part.as_bytes()) {

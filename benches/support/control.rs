@@ -3,6 +3,7 @@
 //!
 //! Does not know: SockJS, STOMP, sessions.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -36,6 +37,10 @@ pub const DIRECT: &str = "direct";
 
 /// A fan-out that puts the same frame into a queue for each socket, of which a task writes all that waits at once.
 pub const COALESCING: &str = "coalescing";
+
+/// The same for many rooms: behind [`SUBSCRIBE`] come the number of rooms and the rooms, two bytes each; behind [`PUBLISH`]
+/// the room of each publication.
+pub const ROOMS: &str = "rooms";
 
 /// What a connection says first to a fan-out control, and what it is answered.
 pub const SUBSCRIBE: u8 = b's';
@@ -65,6 +70,7 @@ pub fn serve(name: &str) -> Outcome<()> {
                 POST => drop(tokio::spawn(accept_posts(stream))),
                 DIRECT => drop(tokio::spawn(direct(stream, Arc::clone(&audience)))),
                 COALESCING => drop(tokio::spawn(coalescing(stream, Arc::clone(&audience)))),
+                ROOMS => drop(tokio::spawn(rooms(stream, Arc::clone(&audience)))),
                 other => return Err(format!("there is no control {other:?}").into()),
             }
         }
@@ -101,6 +107,7 @@ async fn accept_posts(stream: TcpStream) -> Outcome<()> {
 struct Audience {
     direct: Mutex<Vec<Arc<TcpStream>>>,
     coalescing: Mutex<Vec<Arc<Slot>>>,
+    rooms: Mutex<HashMap<u16, Vec<Arc<TcpStream>>>>,
 }
 
 #[derive(Default)]
@@ -133,6 +140,33 @@ async fn direct(stream: TcpStream, audience: Arc<Audience>) -> Outcome<()> {
             for subscriber in &subscribers {
                 write_now(subscriber, &frame).await?;
             }
+        }
+    }
+}
+
+async fn rooms(stream: TcpStream, audience: Arc<Audience>) -> Outcome<()> {
+    let mut stream = BufReader::new(stream);
+    if stream.read_u8().await? == SUBSCRIBE {
+        let mut own = Vec::new();
+        for _ in 0..stream.read_u16().await? {
+            own.push(stream.read_u16().await?);
+        }
+        let stream = Arc::new(stream.into_inner());
+        for room in own {
+            audience.rooms.lock().entry(room).or_default().push(Arc::clone(&stream));
+        }
+        write_now(&stream, &[WELCOME]).await?;
+        // Its rooms go with this process.
+        ended(&stream).await;
+        return Ok(());
+    }
+    stream.write_u8(WELCOME).await?;
+    let frame = unmasked(&message(0));
+    let rooms = std::mem::take(&mut *audience.rooms.lock());
+    loop {
+        let room = stream.read_u16().await?;
+        for member in rooms.get(&room).into_iter().flatten() {
+            write_now(member, &frame).await?;
         }
     }
 }

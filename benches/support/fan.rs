@@ -20,10 +20,10 @@ use super::{Load, Outcome, Sample, measure};
 const DESTINATION: &str = "/topic/bench";
 
 /// Length of every body.
-const BODY: usize = 64;
+pub const BODY: usize = 64;
 
 /// Digits of the number that begins it.
-const DIGITS: usize = 10;
+pub const DIGITS: usize = 10;
 
 /// How the subscribers are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,8 @@ pub fn message(number: u64) -> String {
     )
 }
 
-fn body(number: u64) -> String {
+/// The body of that publication.
+pub fn body(number: u64) -> String {
     format!("{number:0DIGITS$}{}", "x".repeat(BODY - DIGITS))
 }
 
@@ -187,7 +188,7 @@ pub async fn subscribe(address: SocketAddr, kind: Kind, number: usize, destinati
 }
 
 /// A STOMP client that is connected.
-async fn connect(address: SocketAddr, kind: Kind, number: usize) -> Outcome<Link> {
+pub async fn connect(address: SocketAddr, kind: Kind, number: usize) -> Outcome<Link> {
     let mut link = match kind {
         Kind::Sockjs => {
             let mut link = Link::websocket(address, &format!("/stomp/000/bench{number}/websocket")).await?;

@@ -9,6 +9,7 @@
 pub mod client;
 pub mod control;
 pub mod fan;
+pub mod rabbitmq;
 pub mod server;
 pub mod table;
 
@@ -27,6 +28,9 @@ pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// How long the clients run before the measuring begins, and how long it lasts.
 const WARM_UP: Duration = Duration::from_millis(150);
 const WINDOW: Duration = Duration::from_millis(600);
+
+/// What a client of a STOMP broker says first. The user is the one that RabbitMQ has to begin with; towpath knows none yet.
+pub const CONNECT: &str = "CONNECT\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\nheart-beat:0,0\n\n\0";
 
 /// The longest that any step may take. A message that is lost shows as this time-out, for its sender waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);

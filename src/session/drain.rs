@@ -274,9 +274,8 @@ fn write_delivery(delivery: &Delivery, form: Form, out: &mut BytesMut) {
         Form::Quoted(encoding) => sockjs::quote_into(encoding, text, out),
     };
     write(subscription.head(), out);
-    let own = delivery.headers();
-    if !own.is_empty() {
-        write(&own, out);
+    if !delivery.is_plain() {
+        write(&delivery.headers(), out);
     }
     let version = subscription.version();
     if delivery.has_own_id() {

@@ -146,8 +146,9 @@ impl Outbox {
         if self.closing.is_some() {
             return (Queued::Closed, 0);
         }
+        let cost = item.cost();
         if item.is_exempt() {
-            self.put(item);
+            self.put(item, cost);
             return (Queued::Queued, 0);
         }
         let overflow = item.overflow();
@@ -159,7 +160,6 @@ impl Outbox {
             self.drop_at(position);
         }
         let mut dropped = usize::from(replaced.is_some());
-        let cost = item.cost();
         while !self.fits(cost, room) {
             let oldest = || self.queue.iter().position(|item| item.overflow() == Overflow::DropOldest);
             match (self.droppable.items > 0).then(oldest).flatten() {
@@ -173,7 +173,7 @@ impl Outbox {
             }
             dropped += 1;
         }
-        self.put(item);
+        self.put(item, cost);
         let adds = overflow != Overflow::DropOldest && replaced.is_none();
         let queued = match dropped {
             _ if adds && self.is_pressed(room) => Queued::Pressed,
@@ -209,8 +209,7 @@ impl Outbox {
         Load { bytes: self.bytes, items: self.queue.len() }.less(self.exempt)
     }
 
-    fn put(&mut self, item: Item) {
-        let cost = item.cost();
+    fn put(&mut self, item: Item, cost: usize) {
         self.bytes = self.bytes.saturating_add(cost);
         if item.is_exempt() {
             self.exempt.add(cost);

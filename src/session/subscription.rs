@@ -113,6 +113,11 @@ impl Delivery {
         self.tag.is_tracked() && self.subscription.traits.acknowledged
     }
 
+    /// Whether it has no [`headers`](Self::headers) of its own. So it is with most, and they should cost no more than this.
+    pub(super) fn is_plain(&self) -> bool {
+        self.tag == Tag::NONE && !self.subscription.traits.offsets
+    }
+
     /// The headers that belong to this delivery alone; empty for most.
     pub(super) fn headers(&self) -> String {
         let mut text = String::new();
