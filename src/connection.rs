@@ -23,6 +23,35 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// A connection in both directions, polled by its one task.
+pub(crate) trait TwoWay {
+    /// How it ended.
+    type End;
+
+    /// Hands over what has arrived. `Ok(true)` if there may be more.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, Self::End>;
+
+    /// Writes what waits until nothing does, or the peer takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Self::End>;
+
+    /// Goes on until neither direction can. Everything that has arrived is handed over before what it caused is written.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::End> {
+        loop {
+            let more = match self.poll_read(cx) {
+                Ok(more) => more,
+                Err(end) => return Poll::Ready(end),
+            };
+            // Pending: registered with the session or, where the peer does not read, with the stream.
+            if let Poll::Ready(end) = self.poll_write(cx) {
+                return Poll::Ready(end);
+            }
+            if !more {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
 /// A stream that counts against `max_connections` for as long as it lives, as a websocket too, and fails when its peer has
 /// taken nothing for `write_timeout`.
 ///

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::connection::{LINGER, now};
+use crate::connection::{LINGER, TwoWay, now};
 use crate::gateway::Gateway;
 use crate::pause::Pause;
 use crate::session::{CloseReason, Drained, Message, Output, ReceiverId, RegistryFull, Session, Wire};
@@ -105,22 +105,8 @@ struct Traffic<'a, S> {
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        loop {
-            let more = match self.poll_read(cx) {
-                Ok(more) => more,
-                Err(end) => return Poll::Ready(end),
-            };
-            // Pending: registered with the session or, where the peer does not read, with the stream.
-            if let Poll::Ready(end) = self.poll_write(cx) {
-                return Poll::Ready(end);
-            }
-            if !more {
-                return Poll::Pending;
-            }
-        }
-    }
+impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
+    type End = End;
 
     /// Hands over what has arrived, up to a buffer of it. `Ok(true)` if there may be more.
     ///
@@ -162,7 +148,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
             }
         }
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
     /// Takes a batch of what waits in the session, to be written next; gives the end when that is all that is left. `Pending`
     /// if nothing waits.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {

@@ -55,11 +55,7 @@ fn mode(version: Version) -> &'static str {
 /// A client that holds these messages of the queue; and the messages as it got them.
 async fn holding(stage: &Stage, mode: &str, bodies: &[&str]) -> (Stomp, Vec<Frame>) {
     let mut client = stage.connected().await;
-    client.consumes("jobs", QUEUE, mode).await;
-    for body in bodies {
-        client.send(&send(QUEUE, body)).await;
-    }
-    let messages = client.first_time(bodies).await;
+    let messages = client.given("jobs", QUEUE, mode, bodies).await;
     (client, messages)
 }
 

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message as Packet};
 
 use super::send;
-use crate::connection::{Connection, LINGER, now};
+use crate::connection::{Connection, LINGER, TwoWay, now};
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
 use crate::pause::Pause;
@@ -211,22 +211,8 @@ struct Traffic<'a, S> {
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        loop {
-            let more = match self.poll_read(cx) {
-                Ok(more) => more,
-                Err(end) => return Poll::Ready(end),
-            };
-            // Pending: registered with the session or, where the peer does not read, with the stream.
-            if let Poll::Ready(end) = self.poll_write(cx) {
-                return Poll::Ready(end);
-            }
-            if !more {
-                return Poll::Pending;
-            }
-        }
-    }
+impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
+    type End = End;
 
     /// Hands over packets that have arrived. `Ok(true)` if there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
@@ -281,7 +267,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
             }
         }
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
     /// Hands what waits to the stream, about a batch of it. `Pending` if nothing more waits.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut out = Output::new();

@@ -73,6 +73,15 @@ impl Stomp {
         self.confirmed(subscribe(id, destination, mode)).await;
     }
 
+    /// Consumes from an empty queue, and sends these messages to it; gives them as they came.
+    pub async fn given(&mut self, id: &str, queue: &str, mode: &str, bodies: &[&str]) -> Vec<Frame> {
+        self.consumes(id, queue, mode).await;
+        for body in bodies {
+            self.send(&send(queue, body)).await;
+        }
+        self.first_time(bodies).await
+    }
+
     /// The next messages must be these, for the first time.
     pub async fn first_time(&mut self, bodies: &[&str]) -> Vec<Frame> {
         self.messages(bodies, false).await
