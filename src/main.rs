@@ -4,13 +4,13 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use towpath::config::{Config, Service};
+use towpath::config::{Config, Destination, Place, Service};
 use towpath::http::RenderMetrics;
 use towpath::server::Server;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +29,11 @@ struct Cli {
 enum Subcommands {
     /// Run the gateway (what happens without a subcommand, too).
     Serve(Serve),
+    /// Read a configuration, say what is wrong with it or what it changes, and run nothing.
+    Check {
+        /// The TOML file.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -52,16 +57,12 @@ struct Serve {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let serve = match cli.command {
-        Some(Subcommands::Serve(serve)) => serve,
-        None => cli.serve,
+    let done = match cli.command {
+        Some(Subcommands::Check { file }) => check(&file),
+        Some(Subcommands::Serve(serve)) => run(&serve),
+        None => run(&cli.serve),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("TOWPATH_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    match run(&serve) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("towpath: {error}");
@@ -71,6 +72,11 @@ fn main() -> ExitCode {
 }
 
 fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("TOWPATH_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     let config = configuration(serve)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -84,6 +90,31 @@ fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
         server.run(stop_signal()).await;
         Ok(())
     })
+}
+
+/// Reads the file as the gateway would, and prints what it says beyond the defaults.
+fn check(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let config = Config::load(file)?;
+    let mut defaults = Config::default();
+    defaults.endpoints.resize(config.endpoints.len(), Default::default());
+    // A destination says about its queue only what [broker] does not say for all.
+    let destination = Destination { queue: config.broker.queue.clone(), ..Destination::default() };
+    defaults.destinations.resize(config.destinations.len(), destination);
+    let defaults = defaults.describe();
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} is good. Beside the defaults it says:", file.display())?;
+    let mut place = None;
+    for setting in config.describe() {
+        let default = defaults.iter().find(|default| (default.place, default.key) == (setting.place, setting.key));
+        let default = default.and_then(|default| default.value.as_deref());
+        let Some(value) = setting.value.as_deref().filter(|value| Some(*value) != default) else { continue };
+        if place.replace(setting.place) != Some(setting.place) && setting.place != Place::Top {
+            writeln!(out, "\n{}", setting.place.header())?;
+        }
+        writeln!(out, "{} = {value}  # default: {}", setting.key, default.unwrap_or("none"))?;
+    }
+    out.flush()?;
+    Ok(())
 }
 
 /// Records metrics from now on, and renders them.

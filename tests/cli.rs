@@ -143,6 +143,44 @@ fn a_wrong_configuration_is_refused_with_its_place_and_the_mend() {
 }
 
 #[test]
+fn a_configuration_is_checked_without_running_it() {
+    let good = file(
+        "good.toml",
+        "listen = \"127.0.0.1:1\"\n[stomp]\nmax_body = \"1MiB\"\nmax_headers = 7\n[broker]\nqueue_messages = 5\n[[destination]]\npattern = \"/topic/a\"\noverflow = \"conflate\"\n",
+    );
+    let Output { status, stdout, .. } =
+        towpath(&["check", good.to_str().unwrap()]).output().expect("the binary is built");
+    let printed = String::from_utf8(stdout).unwrap();
+    assert_eq!(status.code(), Some(0), "{printed}");
+    let said: Vec<_> = printed.lines().skip(1).collect();
+    let expected = [
+        "listen = \"127.0.0.1:1\"  # default: \"127.0.0.1:8080\"",
+        "",
+        "[stomp]",
+        "max_headers = 7  # default: 100",
+        "",
+        "[broker]",
+        "queue_messages = 5  # default: 10000",
+        "",
+        "[[destination]]",
+        "pattern = \"/topic/a\"  # default: \"\"",
+        "overflow = \"conflate\"  # default: \"close\"",
+    ];
+    assert_eq!(said, expected, "what is as by default is not repeated");
+
+    let wrong = file("checked.toml", "[stomp]\nmax_bdy = \"1MiB\"\n");
+    let (status, message) = refused(&["check", wrong.to_str().unwrap()]);
+    assert_eq!(status, Some(2));
+    assert!(
+        message.contains("checked.toml:2: unknown key `max_bdy` in [stomp]; did you mean `max_body`?"),
+        "{message}"
+    );
+    let (status, message) = refused(&["check"]);
+    assert_eq!(status, Some(2));
+    assert!(message.contains("<FILE>"), "{message}");
+}
+
+#[test]
 fn an_address_that_is_taken_is_named_with_the_mend() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
