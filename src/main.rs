@@ -111,7 +111,7 @@ fn check(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
         if place.replace(setting.place) != Some(setting.place) && setting.place != Place::Top {
             writeln!(out, "\n{}", setting.place.header())?;
         }
-        writeln!(out, "{} = {value}  # default: {}", setting.key, default.unwrap_or("none"))?;
+        writeln!(out, "{} = {value}  # default: {}", setting.key, default.unwrap_or("left out"))?;
     }
     out.flush()?;
     Ok(())
