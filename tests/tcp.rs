@@ -43,6 +43,14 @@ async fn backend(gateway: &Gateway) -> Stomp {
     client(gateway, Transport::Tcp, Version::V1_2).await
 }
 
+/// Ten large messages to `/topic/a`, one after the other.
+async fn flood(publisher: &mut Stomp) {
+    for _ in 0..10 {
+        let large = Frame::new(Command::Send).with("destination", "/topic/a").with_body("x".repeat(50_000));
+        publisher.confirmed(large).await;
+    }
+}
+
 /// All that comes until the gateway ends its direction, which it must do in order.
 async fn to_the_end(stream: &mut Stream) -> String {
     let mut all = vec![];
@@ -345,11 +353,7 @@ async fn a_peer_that_takes_nothing_is_cut_off_in_time() {
     stuck.subscribed("1", "/topic/a").await;
     let mut publisher = client(&gateway, Transport::Websocket, Version::V1_2).await;
     // More than the pipe between us holds, and less than would overflow the outbox.
-    for _ in 0..10 {
-        publisher
-            .confirmed(Frame::new(Command::Send).with("destination", "/topic/a").with_body("x".repeat(50_000)))
-            .await;
-    }
+    flood(&mut publisher).await;
     sleep(Duration::from_secs(20)).await;
     assert_eq!(stuck.expect(Command::Message).await.body.len(), 50_000, "one that reads again in time is served");
     sleep(Duration::from_secs(29)).await;
@@ -573,11 +577,7 @@ async fn a_stuck_reader_is_forgotten() {
     let mut stuck = backend(&gateway).await;
     stuck.subscribed("1", "/topic/a").await;
     let mut publisher = client(&gateway, Transport::Websocket, Version::V1_2).await;
-    for _ in 0..10 {
-        publisher
-            .confirmed(Frame::new(Command::Send).with("destination", "/topic/a").with_body("x".repeat(50_000)))
-            .await;
-    }
+    flood(&mut publisher).await;
     assert_eq!(tcp_sessions(&gateway), 1, "it lingers");
     sleep(Duration::from_millis(2100)).await;
     assert_eq!(tcp_sessions(&gateway), 0);

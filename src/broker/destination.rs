@@ -115,6 +115,11 @@ impl<'a> Destination<'a> {
         }
     }
 
+    /// Whether that can only be a user's destination; it may still be a malformed one.
+    pub fn is_for_user(text: &str) -> bool {
+        user_part(text).is_some()
+    }
+
     fn common(text: &'a str) -> Result<Self, DestinationError> {
         if text.starts_with(TEMP) {
             return Err(DestinationError::TempQueue);

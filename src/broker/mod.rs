@@ -217,24 +217,9 @@ impl Broker {
         body: Bytes,
         now: Instant,
     ) -> Reach {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let publication = |destination: &str| Publication::new(id, destination, headers, body).charged_to(&self.ledger);
-        let reach = match std::mem::replace(&mut reserved.place, Place::Nowhere) {
-            Place::Topic(None) => Reach::default(),
-            Place::Topic(Some(topic)) => self.topics.publish(topic, publication(destination), now),
-            Place::Queue(queue) => {
-                queue.publish(Arc::new(publication(destination)), reserved.ttl, now);
-                Reach { receivers: 1, ..Reach::default() }
-            }
-            Place::User { name, local } => {
-                // What the receiver subscribed to is what it sees; the sender's form names the user.
-                let own = format!("/user{local}");
-                let publication = publication(&own);
-                let overflow = self.rules.of(&own).overflow(&own, publication.headers());
-                self.users.publish(&name, &local, publication.with_overflow(overflow), now)
-            }
-            Place::Nowhere => Reach { unreachable: true, ..Reach::default() },
-        };
+        let place = std::mem::replace(&mut reserved.place, Place::Nowhere);
+        let reach =
+            self.put(place, reserved.ttl, now, |shown| self.publication(shown.unwrap_or(destination), headers, body));
         self.publications.increment(1);
         self.deliveries.increment(reach.receivers as u64);
         if reach.unreachable {
@@ -480,21 +465,45 @@ impl Broker {
             );
             return false;
         };
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let letter = Publication::new(id, destination, headers, dead.body().clone()).as_dead_letter();
-        let letter = letter.charged_to(&self.ledger);
-        match std::mem::replace(&mut reserved.place, Place::Nowhere) {
-            Place::Topic(None) => {}
-            Place::Topic(Some(topic)) => _ = self.topics.publish(topic, letter, now),
-            Place::Queue(queue) => queue.publish(Arc::new(letter), None, now),
-            Place::User { .. } | Place::Nowhere => return false,
+        let place = std::mem::replace(&mut reserved.place, Place::Nowhere);
+        if matches!(place, Place::User { .. } | Place::Nowhere) {
+            return false;
         }
+        self.put(place, None, now, |_| self.publication(destination, headers, dead.body().clone()).as_dead_letter());
         meters::dead_letter(reason);
         true
     }
 
-    fn remove_unused_queue(&self, name: &str) {
-        self.queues.remove_unused(name);
+    /// Puts a publication into its place. It is made only if there is somebody to get it, and with the destination that
+    /// the receivers are to see, where that is not the sender's.
+    fn put(
+        &self,
+        place: Place,
+        ttl: Option<Duration>,
+        now: Instant,
+        publication: impl FnOnce(Option<&str>) -> Publication,
+    ) -> Reach {
+        match place {
+            Place::Topic(None) => Reach::default(),
+            Place::Topic(Some(topic)) => self.topics.publish(topic, publication(None), now),
+            Place::Queue(queue) => {
+                queue.publish(Arc::new(publication(None)), ttl, now);
+                Reach { receivers: 1, ..Reach::default() }
+            }
+            Place::User { name, local } => {
+                // What the receiver subscribed to is what it sees; the sender's form names the user.
+                let own = format!("/user{local}");
+                let publication = publication(Some(&own));
+                let overflow = self.rules.of(&own).overflow(&own, publication.headers());
+                self.users.publish(&name, &local, publication.with_overflow(overflow), now)
+            }
+            Place::Nowhere => Reach { unreachable: true, ..Reach::default() },
+        }
+    }
+
+    fn publication(&self, destination: &str, headers: Headers, body: Bytes) -> Publication {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        Publication::new(id, destination, headers, body).charged_to(&self.ledger)
     }
 }
 

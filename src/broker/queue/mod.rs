@@ -313,7 +313,7 @@ impl Queue {
     /// Takes the queue out of the map of queues if nobody needs it. Called without the lock.
     fn remove_if(&self, unused: bool) {
         if unused && let Some(broker) = self.broker.upgrade() {
-            broker.remove_unused_queue(&self.name);
+            broker.queues.remove_unused(&self.name);
         }
     }
 
@@ -497,8 +497,7 @@ impl State {
             subscription: Arc::clone(&consumer.subscription),
             tag: Tag::new(consumer.next_tag(), entry.deliveries > 0),
         };
-        let session = Arc::clone(consumer.subscription.session());
-        match session.push(Item::Delivery(delivery)) {
+        match consumer.subscription.session().push(Item::Delivery(delivery)) {
             Queued::Closed | Queued::Overflow => {
                 self.consumers.step_out(slot);
                 self.backlog.put_back(vec![entry]);

@@ -190,7 +190,7 @@ impl Stomp {
     /// Whether a message that reaches nobody is an error, or the RECEIPT is to say so.
     fn check_unreachable(&self, destination: &str) -> Result<(), Stop> {
         // Whoever answers a request cannot know that the asker has gone.
-        if self.service.unknown_user == UnknownUser::Error && destination.starts_with("/user/") {
+        if self.service.unknown_user == UnknownUser::Error && Destination::is_for_user(destination) {
             return Err(Stop::refuse("unreachable", format!("{destination}\nnobody of that name is subscribed to it")));
         }
         Ok(())
@@ -217,7 +217,9 @@ impl Stomp {
             SendToUsers::Tcp => self.carrier == Carrier::Tcp,
             SendToUsers::Nobody => false,
         };
-        if allowed || !matches!(Destination::of_send(destination), Ok(Destination::User { .. })) {
+        // Most are for nobody in particular, and the broker reads them anyway.
+        let for_user = || matches!(Destination::of_send(destination), Ok(Destination::User { .. }));
+        if allowed || !Destination::is_for_user(destination) || !for_user() {
             return Ok(());
         }
         let detail = format!(
