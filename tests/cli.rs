@@ -56,6 +56,10 @@ impl Drop for Running {
 fn towpath(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_towpath"));
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
+    // What stands in the environment of whoever runs the tests is none of theirs.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOWPATH_")) {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -148,23 +152,30 @@ fn a_configuration_is_checked_without_running_it() {
         "good.toml",
         "listen = \"127.0.0.1:1\"\n[stomp]\nmax_body = \"1MiB\"\nmax_headers = 7\n[broker]\nqueue_messages = 5\n[[destination]]\npattern = \"/topic/a\"\noverflow = \"conflate\"\n",
     );
-    let Output { status, stdout, .. } =
-        towpath(&["check", good.to_str().unwrap()]).output().expect("the binary is built");
+    let mut command = towpath(&["check", good.to_str().unwrap()]);
+    command
+        .env("TOWPATH_STOMP_MAX_HEADERS", "8")
+        .env("TOWPATH_API_TOKEN", "0123456789abcdef")
+        .env("TOWPATH_LOG", "warn");
+    let Output { status, stdout, .. } = command.output().expect("the binary is built");
     let printed = String::from_utf8(stdout).unwrap();
     assert_eq!(status.code(), Some(0), "{printed}");
     let said: Vec<_> = printed.lines().skip(1).collect();
     let expected = [
-        "listen = \"127.0.0.1:1\"  # default: \"127.0.0.1:8080\"",
+        "listen = \"127.0.0.1:1\"  # line 1; default: \"127.0.0.1:8080\"",
         "",
         "[stomp]",
-        "max_headers = 7  # default: 100",
+        "max_headers = 8  # TOWPATH_STOMP_MAX_HEADERS; default: 100",
         "",
         "[broker]",
-        "queue_messages = 5  # default: 10000",
+        "queue_messages = 5  # line 6; default: 10000",
+        "",
+        "[api]",
+        "token = \"***\"  # TOWPATH_API_TOKEN; default: left out",
         "",
         "[[destination]]",
-        "pattern = \"/topic/a\"  # default: \"\"",
-        "overflow = \"conflate\"  # default: \"close\"",
+        "pattern = \"/topic/a\"  # line 8; default: \"\"",
+        "overflow = \"conflate\"  # line 9; default: \"close\"",
     ];
     assert_eq!(said, expected, "what is as by default is not repeated");
 

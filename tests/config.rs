@@ -4,16 +4,20 @@
 //! Each `fixtures/config/bad/NAME.toml` has the whole expected message in `NAME.txt`; each `good/NAME.toml` has there the
 //! settings that it changes, one a line.
 
+mod configurations;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use configurations::{as_toml, configs};
 use proptest::prelude::*;
 use towpath::broker::Pattern;
 use towpath::config::{
-    AllowedOrigins, Broker, Config, ConfigError, Described, Destination, Endpoint, History, Overflow, Place, Queue,
-    QueueFull, SameSite, SendToUsers, Service, Session, Stomp, Tcp, Transport, Transports, UnknownUser,
+    Action, Algorithm, AllowedOrigins, App, Broker, Config, ConfigError, Described, Destination, Endpoint, Errors,
+    Guarded, History, Overflow, Place, Queue, QueueFull, Rule, SameSite, SendToUsers, Service, Session, Stomp, Tcp,
+    Transport, Transports, UnknownUser, User, Who,
 };
 
 #[test]
@@ -22,6 +26,18 @@ fn every_bad_file_is_refused_with_the_message_beside_it() {
         let error = Config::from_toml(&text, &file).expect_err(&file);
         assert_eq!(error.to_string(), expected, "{file}");
     }
+}
+
+/// Where a fixture has a secret, it has "hidden" in it.
+#[test]
+fn no_message_shows_a_secret() {
+    let mut secrets = 0;
+    for (file, text, expected) in fixtures("bad") {
+        secrets += usize::from(text.contains("hidden"));
+        let error = Config::from_toml(&text, &file).expect_err(&file);
+        assert!(!expected.contains("hidden") && !format!("{error:?}").contains("hidden"), "{file}: {error:?}");
+    }
+    assert!(secrets >= 10, "{secrets}");
 }
 
 #[test]
@@ -76,6 +92,7 @@ fn the_defaults_of_the_broker_core() {
         dead_letter: None,
     };
     let broker = Broker {
+        topic_prefixes: vec!["/topic".to_owned()],
         max_destinations: 100_000,
         max_patterns: 100_000,
         max_name: 1024,
@@ -233,7 +250,8 @@ fn every_value_of_a_choice_is_read() {
         config.unwrap_or_else(|error| panic!("{error}")).endpoints.remove(0)
     };
     for service in Service::ALL {
-        assert_eq!(endpoint(format!("service = \"{}\"", service.name())).service, service);
+        let bridge = if service == Service::Bridge { "\nbridge = \"ws://127.0.0.1:9000/\"" } else { "" };
+        assert_eq!(endpoint(format!("service = \"{}\"{bridge}", service.name())).service, service);
     }
     for transport in Transport::ALL.into_iter().filter(|transport| *transport != Transport::Iframe) {
         let read = endpoint(format!("transports = [\"iframe\", \"{}\"]", transport.name())).transports;
@@ -253,6 +271,27 @@ fn every_value_of_a_choice_is_read() {
     }
     for answer in UnknownUser::ALL {
         assert_eq!(read(format!("[broker]\nunknown_user = \"{}\"", answer.name())).broker.unknown_user, answer);
+    }
+    for errors in Errors::ALL {
+        let text = format!("[application]\nerrors = \"{0}\"\n[auth]\nrefused_subscribe = \"{0}\"", errors.name());
+        let config = read(text);
+        assert_eq!((config.application.errors, config.auth.refused_subscribe), (errors, errors));
+    }
+    for algorithm in Algorithm::ALL {
+        let secret = "secret = \"0123456789abcdef0123456789abcdef\"";
+        let key = if algorithm == Algorithm::Hs256 { secret } else { "keys = \"k\"" };
+        let text = format!("[jwt]\n{key}\nalgorithms = [\"{}\"]", algorithm.name());
+        assert_eq!(read(text).jwt.algorithms, [algorithm]);
+    }
+    let rule = |line: String| read(format!("[[rule]]\n{line}\n\n[[rule]]\n")).rules.remove(0);
+    for action in Action::ALL {
+        assert_eq!(rule(format!("action = \"{}\"\nusers = [\"ann\"]", action.name())).action, action);
+    }
+    for command in Guarded::ALL {
+        assert_eq!(rule(format!("commands = [\"{}\"]", command.name())).commands, [command]);
+    }
+    for who in Who::ALL {
+        assert_eq!(rule(format!("commands = [\"SEND\"]\nwho = \"{}\"", who.name())).who, who);
     }
     for overflow in Overflow::ALL {
         let text = format!("[[destination]]\npattern = \"/topic/a\"\noverflow = \"{}\"", overflow.name());
@@ -405,7 +444,7 @@ fn with_tables() -> Config {
 /// The defaults, with a table and all its keys where a default has none.
 fn with_every_key() -> Config {
     let destination = Destination { history: Some(History::new(1)), ..Destination::default() };
-    Config { destinations: vec![destination], ..Config::default() }
+    Config { destinations: vec![destination], ..Config::with_one_of_each_table() }
 }
 
 /// A row of a table in the document, and what it must say.
@@ -420,7 +459,9 @@ struct Row {
 impl Row {
     fn of(setting: Described) -> Self {
         let default = match (setting.place, setting.key) {
-            (Place::Destination(_), "pattern" | "history.count") => "must be set".to_owned(),
+            (Place::Destination(_), "pattern" | "history.count")
+            | (Place::App(_), _)
+            | (Place::User(_), "name" | "password_hash") => "must be set".to_owned(),
             (Place::Destination(_), key)
                 if key.contains("queue") || ["max_deliveries", "dead_letter"].contains(&key) =>
             {
@@ -501,6 +542,9 @@ fn changes(config: &Config) -> String {
     let queue = &config.broker.queue;
     let defaults = Config {
         endpoints: vec![Endpoint::default(); config.endpoints.len()],
+        apps: vec![App::default(); config.apps.len()],
+        users: vec![User::default(); config.users.len()],
+        rules: vec![Rule::default(); config.rules.len()],
         destinations: vec![Destination { queue: queue.clone(), ..Destination::default() }; config.destinations.len()],
         ..Config::default()
     };
@@ -509,132 +553,4 @@ fn changes(config: &Config) -> String {
         .filter(|(now, default)| now != default)
         .map(|(now, _)| format!("{} = {} {}", now.key, now.value.unwrap_or_default(), now.place));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The file that says what `config` says. It leaves out what a destination inherits, and what is not for its kind.
-fn as_toml(config: &Config) -> String {
-    let mut text = String::new();
-    let mut place = Place::Top;
-    for setting in config.describe() {
-        if setting.place != place {
-            place = setting.place;
-            text.push_str(&format!("\n{}\n", place.header()));
-        }
-        if let Place::Destination(index) = place {
-            let is_queue = config.destinations[index].pattern.starts_with("/queue/");
-            let for_queues = setting.key.contains("queue") || ["max_deliveries", "dead_letter"].contains(&setting.key);
-            if setting.key != "pattern" && for_queues != is_queue {
-                continue;
-            }
-        }
-        if let Some(value) = setting.value {
-            text.push_str(&format!("{} = {value}\n", setting.key));
-        }
-    }
-    text
-}
-
-/// Valid configurations that differ in every kind of setting.
-fn configs() -> impl Strategy<Value = Config> {
-    let top = (any::<u16>(), 0..60_000u64, any::<bool>(), prop::option::of("/[a-z]{1,8}/metrics"));
-    let limits = (8192..1_000_000usize, 1..1_000_000usize, 1..=100u32, 10..86_400_000u64);
-    let tcp = prop::option::of((any::<[u8; 4]>(), 0..1u16).prop_map(Into::into));
-    let endpoints = prop::collection::btree_map("/[a-z]{1,6}-[0-9a-z]{1,6}", endpoints(), 1..4);
-    let destinations = prop::collection::btree_map("/[a-z]{1,6}", destinations(), 0..4);
-    (top, limits, tcp, endpoints, queues(), destinations).prop_map(
-        |(
-            (port, grace, landing_page, metrics_path),
-            (buffer, count, small, millis),
-            listen,
-            endpoints,
-            queue,
-            destinations,
-        )| {
-            let mut config = Config { landing_page, metrics_path, ..Config::default() };
-            config.listen.set_port(port);
-            config.shutdown_grace = Duration::from_millis(if grace < 10 { 0 } else { grace });
-            config.http.buffer = buffer;
-            config.http.max_connections = count;
-            config.tcp.listen = listen;
-            config.stomp.heart_beat_grace = small;
-            config.stomp.heart_beat_send = Duration::from_millis(millis);
-            config.broker.queue = queue;
-            config.endpoints = endpoints.into_iter().map(|(path, endpoint)| Endpoint { path, ..endpoint }).collect();
-            config.destinations = destinations
-                .into_iter()
-                .map(|(name, destination)| {
-                    let pattern = destination.pattern.replacen("/NAME", &name, 1);
-                    // What a queue is told is of no use to a topic, and a file cannot tell a topic.
-                    let is_queue = pattern.starts_with("/queue/");
-                    let queue = if is_queue { destination.queue } else { config.broker.queue.clone() };
-                    Destination { pattern, queue, ..destination }
-                })
-                .collect();
-            config
-        },
-    )
-}
-
-fn destinations() -> impl Strategy<Value = Destination> {
-    let conflate_by = prop::option::of("x[a-z\"'.-]{1,8}");
-    let conflating = (prop::sample::select(Overflow::ALL.to_vec()), conflate_by)
-        .prop_map(|(overflow, header)| (overflow, header.filter(|_| overflow == Overflow::Conflate)));
-    let history = prop::option::of((1..=10_000usize, 10..86_400_000u64))
-        .prop_map(|history| history.map(|(count, millis)| History { count, age: Duration::from_millis(millis) }));
-    let kind = prop::sample::select(vec!["/topic/NAME", "/queue/NAME.*", "/user/NAME/**"]);
-    (kind, conflating, history, queues()).prop_map(|(kind, (overflow, conflate_by), history, queue)| {
-        let is_queue = kind.starts_with("/queue/");
-        Destination {
-            pattern: kind.to_owned(),
-            overflow: if is_queue { Overflow::Close } else { overflow },
-            conflate_by: conflate_by.filter(|_| !is_queue),
-            history: history.filter(|_| kind.starts_with("/topic/")),
-            queue,
-        }
-    })
-}
-
-fn queues() -> impl Strategy<Value = Queue> {
-    let ttl = prop_oneof![Just(0), 10..86_400_000u64].prop_map(Duration::from_millis);
-    let dead_letter = prop::option::of("/(queue|topic)/dead[a-z \"]{0,6}[a-z]");
-    let full = prop::sample::select(QueueFull::ALL.to_vec());
-    (1..1_000_000usize, 1..200_000_000usize, full, ttl, 1..=10_000u32, dead_letter).prop_map(
-        |(messages, bytes, full, ttl, max_deliveries, dead_letter)| Queue {
-            messages,
-            bytes,
-            full,
-            ttl,
-            max_deliveries,
-            dead_letter,
-        },
-    )
-}
-
-fn endpoints() -> impl Strategy<Value = Endpoint> {
-    let origins = prop_oneof![
-        Just(AllowedOrigins::SameHost),
-        Just(AllowedOrigins::Any),
-        prop::collection::vec("https?://[a-z]{1,8}\\.example(:8[0-9]{3})?", 1..3).prop_map(AllowedOrigins::List),
-    ];
-    let transports = prop_oneof![
-        Just(Transports::All),
-        prop::sample::subsequence(Transport::ALL.to_vec(), 0..8).prop_map(|named| {
-            let named: BTreeSet<Transport> = named.into_iter().chain([Transport::XhrPolling]).collect();
-            Transports::Only(named)
-        }),
-    ];
-    let same_site = prop::option::of(prop::sample::select(SameSite::ALL.to_vec()));
-    let client_url = "/[a-z\"'\\\\]{1,12}(\\{version\\})?";
-    (origins, transports, same_site, prop::sample::select(Service::ALL.to_vec()), client_url, 10..86_400_000u64)
-        .prop_map(|(allowed_origins, transports, cookie_same_site, service, client_url, millis)| Endpoint {
-            allowed_origins,
-            transports,
-            cookie: true,
-            cookie_secure: true,
-            cookie_same_site,
-            service,
-            client_url,
-            heartbeat: Duration::from_millis(millis),
-            ..Endpoint::default()
-        })
 }

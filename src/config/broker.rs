@@ -11,6 +11,9 @@ use super::units::{KIB, MIB};
 /// The `[broker]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
+    /// How the destinations of topics begin. Default `/topic`: what Spring's documents and the other brokers use. Each is one or
+    /// more whole segments, and none of those that begin other kinds of destinations.
+    pub topic_prefixes: Vec<String>,
     /// Topics and queues alive at once; a topic lives while somebody subscribes to it. Default 100000: clients choose the
     /// names, so their number must end somewhere, and this is far above what an honest page set needs.
     pub max_destinations: usize,
@@ -113,6 +116,7 @@ pub enum UnknownUser {
 impl Default for Broker {
     fn default() -> Self {
         Broker {
+            topic_prefixes: vec!["/topic".to_owned()],
             max_destinations: 100_000,
             max_patterns: 100_000,
             max_name: KIB,
@@ -148,6 +152,7 @@ impl Default for Queue {
 impl Broker {
     pub(super) fn settings(&mut self) -> Vec<Setting<'_>> {
         let mut settings = vec![
+            Setting::texts("topic_prefixes", &mut self.topic_prefixes, "/topic"),
             Setting::count("max_destinations", &mut self.max_destinations),
             Setting::count("max_patterns", &mut self.max_patterns),
             Setting::size("max_name", &mut self.max_name),

@@ -3,14 +3,14 @@
 //!
 //! Does not know: TOML, files, the other tables but `[broker]`.
 
+use super::application_rules::check_prefixes;
 use super::error::Complaint;
 use super::settings::{Place, Setting};
 use super::units::show_size;
 use super::validate::Check;
+use super::web::at_or_below;
 use super::{Broker, Config, Destination, Overflow, Queue, patterns};
 
-/// What can take dead letters: a user destination belongs to a session, and that may be gone.
-const FOR_DEAD_LETTERS: [&str; 2] = ["/queue/", "/topic/"];
 /// Headers that are the gateway's own in each MESSAGE, so no two messages share a value.
 const ALWAYS_DIFFERENT: [&str; 2] = ["message-id", "ack"];
 
@@ -35,16 +35,34 @@ impl Check<'_> {
         }
     }
 
+    /// A destination is of one kind, whatever prefixes are chosen.
+    pub(super) fn topic_prefixes(&mut self, config: &Config) {
+        let (topics, application) = (&config.broker.topic_prefixes, &config.application.prefixes);
+        if let Err(complaint) = check_prefixes(topics, "topic", "there would be no topics") {
+            return self.add(Place::Broker, "topic_prefixes", complaint, &[]);
+        }
+        let both = topics.iter().flat_map(|topic| application.iter().map(move |own| (topic, own)));
+        let mut collisions = both.filter(|(topic, own)| at_or_below(topic, own) || at_or_below(own, topic));
+        if let Some((topic, own)) = collisions.next() {
+            let complaint = Complaint::new(
+                format!("holds {topic:?}, and `prefixes` in [application] holds {own:?}"),
+                "choose prefixes of which none lies inside of another",
+            );
+            let related = [(Place::Application, "prefixes")];
+            self.add_unless_echo(Place::Broker, "topic_prefixes", complaint, &related);
+        }
+    }
+
     pub(super) fn destinations(&mut self, config: &Config) {
         let broker = &config.broker;
         if let Some(name) = &broker.queue.dead_letter
-            && let Err(complaint) = patterns::check_name(name, &FOR_DEAD_LETTERS, broker.max_name)
+            && let Err(complaint) = patterns::check_name(name, &for_dead_letters(broker), broker.max_name)
         {
             self.add(Place::Broker, "dead_letter", complaint, &[]);
         }
         for (index, destination) in config.destinations.iter().enumerate() {
             let place = Place::Destination(index);
-            if let Err(complaint) = patterns::check(&destination.pattern, broker.max_name) {
+            if let Err(complaint) = patterns::check(&destination.pattern, broker) {
                 self.add(place, "pattern", complaint, &[]);
                 continue;
             }
@@ -62,7 +80,7 @@ impl Check<'_> {
         let pattern = &config.destinations[index].pattern;
         let before = config.destinations[..index].iter().enumerate();
         let wider = before
-            .filter(|(_, other)| patterns::check(&other.pattern, config.broker.max_name).is_ok())
+            .filter(|(_, other)| patterns::check(&other.pattern, &config.broker).is_ok())
             .find(|(_, other)| patterns::covers(&other.pattern, pattern));
         let Some((number, other)) = wider else { return };
         let header = format!("[[destination]] {}", number + 1);
@@ -92,7 +110,7 @@ impl Check<'_> {
             );
             self.add(place, key, complaint, &[]);
         }
-        if !pattern.starts_with("/topic/") && destination.history.is_some() {
+        if pattern.starts_with("/user/") && destination.history.is_some() {
             let complaint = Complaint::new(
                 format!("is for topics, but the pattern here is {pattern:?}"),
                 "leave it out, or write a table for a pattern that begins with /topic/",
@@ -180,7 +198,9 @@ impl Check<'_> {
         if config.broker.queue.dead_letter.as_ref() == Some(name) && !(self.written)(place, "dead_letter") {
             return;
         }
-        let complaint = if let Err(complaint) = patterns::check_name(name, &FOR_DEAD_LETTERS, config.broker.max_name) {
+        let complaint = if let Err(complaint) =
+            patterns::check_name(name, &for_dead_letters(&config.broker), config.broker.max_name)
+        {
             complaint
         } else if *name == destination.pattern {
             Complaint::new(
@@ -214,6 +234,13 @@ impl Check<'_> {
             .map(|((key, _), _)| key)
             .collect()
     }
+}
+
+/// What can take dead letters: a user destination belongs to a session, and that may be gone.
+fn for_dead_letters(broker: &Broker) -> Vec<String> {
+    let mut kinds = patterns::topics_and(broker, &["/queue/"]);
+    kinds.rotate_right(1);
+    kinds
 }
 
 /// The way of a message that is given up again and again, from `start` on, if it comes back there and passes a queue of

@@ -69,6 +69,15 @@ pub struct Endpoint {
     /// How long an ended session is remembered. Default 5 min: a page in the background, whose timers browsers slow
     /// to about one a minute, still hears it.
     pub tombstone_ttl: Duration,
+    /// The websocket server that each session is joined to, where `service` is [`Service::Bridge`]: `ws://` or `wss://`. Default none.
+    pub bridge: Option<String>,
+    /// Headers of the request that opened the session which that server is to see, too. Default none: cookies and tokens
+    /// are for whom they were sent to.
+    pub bridge_headers: Vec<String>,
+    /// How long that server may take to answer the handshake. Default 10 s: sockjs-client waits about that long.
+    pub bridge_timeout: Duration,
+    /// Bytes that may wait for that server before its client is not read any more. Default 256 KiB.
+    pub bridge_buffer: usize,
     /// Read buffer of one websocket in bytes. Default 4 KiB: an idle socket then costs 6.5 kB in all, against
     /// 134.5 kB with the websocket library's own 128 KiB (measured).
     pub websocket_buffer: usize,
@@ -90,8 +99,12 @@ pub enum Service {
     Ticker,
     /// Sends every message to all sessions of the endpoint.
     Broadcast,
+    /// Joins every session to a websocket of its own, at `bridge`.
+    Bridge,
     /// Sends every message back, and after `bye` closes with 3000 `Go away!`.
     Farewell,
+    /// What the program that runs the gateway serves there itself.
+    Application,
 }
 
 /// The `SameSite` attribute of the load balancer's cookie.
@@ -129,6 +142,10 @@ impl Default for Endpoint {
             max_session_id: 128,
             tombstones: 10_000,
             tombstone_ttl: Duration::from_secs(5 * 60),
+            bridge: None,
+            bridge_headers: Vec::new(),
+            bridge_timeout: Duration::from_secs(10),
+            bridge_buffer: 256 * KIB,
             websocket_buffer: 4 * KIB,
         }
     }
@@ -183,6 +200,10 @@ impl Endpoint {
             Setting::size("max_session_id", &mut self.max_session_id),
             Setting::count("tombstones", &mut self.tombstones),
             Setting::duration("tombstone_ttl", &mut self.tombstone_ttl),
+            Setting::optional_text("bridge", &mut self.bridge),
+            Setting::texts("bridge_headers", &mut self.bridge_headers, "cookie"),
+            Setting::duration("bridge_timeout", &mut self.bridge_timeout),
+            Setting::size("bridge_buffer", &mut self.bridge_buffer),
             // Less than this and every small message takes several reads.
             Setting::size_from("websocket_buffer", &mut self.websocket_buffer, 512),
         ]
@@ -191,14 +212,16 @@ impl Endpoint {
 
 impl Service {
     /// Every service, in the order in which documents list them.
-    pub const ALL: [Service; 7] = [
+    pub const ALL: [Service; 9] = [
         Service::Stomp,
         Service::Echo,
         Service::Close,
         Service::Amplify,
         Service::Ticker,
         Service::Broadcast,
+        Service::Bridge,
         Service::Farewell,
+        Service::Application,
     ];
 
     /// The name in a configuration file.
@@ -210,7 +233,9 @@ impl Service {
             Service::Amplify => "amplify",
             Service::Ticker => "ticker",
             Service::Broadcast => "broadcast",
+            Service::Bridge => "bridge",
             Service::Farewell => "farewell",
+            Service::Application => "application",
         }
     }
 }

@@ -37,7 +37,8 @@ pub enum ConfigError {
 /// One thing wrong with one setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file as it was named; none where the value came from the program or the command line.
+    /// The file as it was named, or the variable of the environment; none where the value came from the program or the command
+    /// line.
     pub file: Option<String>,
     /// Line of the setting in that file, counted from 1.
     pub line: Option<usize>,

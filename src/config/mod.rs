@@ -1,36 +1,54 @@
 //! The gateway's configuration: one TOML file, every key optional, every default with its reason.
 //!
 //! The structs here are what the rest of the gateway reads. They are filled from defaults, then from a file
-//! ([`Config::from_toml`]), then perhaps by the command line, and [`Config::validate`] has the last word. Each section
+//! ([`Config::from_toml`]), then from variables of the environment ([`Config::load_with`]), then perhaps by the command line,
+//! and [`Config::validate`] has the last word. Each section
 //! lists its keys exactly once, in a `settings` method: the reader, the error messages and the test that compares
 //! `docs/configuration.md` with the code all walk that one list, so none of them can drift from the others.
 //!
 //! Does not know: any other module of the gateway, the command line, sockets, the clock.
 
+mod access_rules;
+mod api;
+mod api_rules;
+mod application;
+mod application_rules;
+mod auth;
+mod auth_rules;
 mod broker;
 mod destination;
 mod destination_rules;
 mod endpoint;
+mod environment;
 mod error;
 mod origins;
 mod patterns;
 mod reader;
+mod secret;
 mod session;
 mod settings;
+mod sources;
+pub(crate) mod steps;
 mod suggest;
 mod tcp;
 mod transports;
 mod units;
 mod validate;
 mod values;
+mod web;
 
+pub use api::Api;
+pub use application::{App, Application, Errors, Webhook};
+pub use auth::{Action, Algorithm, Auth, Guarded, Jwt, Rule, User, Who};
 pub use broker::{Broker, Queue, QueueFull, SendToUsers, UnknownUser};
 pub use destination::{Destination, History, Overflow};
 pub use endpoint::{Endpoint, SameSite, Service};
 pub use error::{ConfigError, Problem};
 pub use origins::AllowedOrigins;
+pub use secret::Secret;
 pub use session::Session;
 pub use settings::{Described, Place};
+pub use sources::{Source, Sources};
 pub use tcp::Tcp;
 pub use transports::{Transport, Transports};
 
@@ -38,6 +56,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use environment::Environment;
 use settings::Setting;
 
 /// Everything a gateway can be told. [`Config::default`] is a gateway that works on a developer's machine.
@@ -54,6 +73,22 @@ pub struct Config {
     pub stomp: Stomp,
     /// Limits of the embedded broker.
     pub broker: Broker,
+    /// What goes to the application and not to the broker.
+    pub application: Application,
+    /// Backends that answer for application destinations over HTTP, one for each `[[app]]`; the first that fits is asked.
+    pub apps: Vec<App>,
+    /// What calls of backends have in common.
+    pub webhook: Webhook,
+    /// How clients prove who they are.
+    pub auth: Auth,
+    /// Tokens as such a proof.
+    pub jwt: Jwt,
+    /// Users with passwords, one for each `[[user]]`.
+    pub users: Vec<User>,
+    /// Who may do what, in order, one for each `[[rule]]`. Default: there is none, and everybody may do everything.
+    pub rules: Vec<Rule>,
+    /// The HTTP API for backends.
+    pub api: Api,
     /// The SockJS endpoints, one for each `[[endpoint]]` table. Default: one STOMP endpoint at `/stomp`. As soon as a
     /// file has one `[[endpoint]]`, only what it lists exists.
     pub endpoints: Vec<Endpoint>,
@@ -145,18 +180,8 @@ impl Config {
     /// [`ConfigError::Syntax`] if the text is not TOML, otherwise [`ConfigError::Invalid`] with every problem found, each with
     /// its line.
     pub fn from_toml(text: &str, file_name: &str) -> Result<Config, ConfigError> {
-        let (config, lines) = reader::read(text, file_name)?;
-        let mut problems: Vec<Problem> = validate::problems(&config, &|place, key| lines.key(place, key).is_some())
-            .into_iter()
-            .map(|found| {
-                let Problem { place, key, .. } = &found.problem;
-                let related = || found.related.iter().find_map(|(place, key)| lines.key(*place, key));
-                let line = lines.key(*place, key).or_else(related).or_else(|| lines.find(*place, key));
-                Problem { file: Some(file_name.to_owned()), line, ..found.problem }
-            })
-            .collect();
-        problems.sort_by_key(|problem| problem.line);
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+        let (config, _) = Config::read(text, Some(file_name), Environment::default())?;
+        Ok(config)
     }
 
     /// Reads and validates the configuration file at `path`.
@@ -165,11 +190,55 @@ impl Config {
     ///
     /// [`ConfigError::Unreadable`] if there is no such file or its bytes are not UTF-8; otherwise as [`Config::from_toml`].
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let file = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Config::from_toml(&text, &file),
-            Err(source) => Err(ConfigError::Unreadable { file, source }),
-        }
+        Config::load_with(Some(path), [])
+    }
+
+    /// The same with what the environment says, which wins over the file: `TOWPATH_LISTEN`, `TOWPATH_STOMP_MAX_BODY`,
+    /// `TOWPATH_ENDPOINT_1_PATH`; a text without quotes, a list with commas and without brackets. With `_FILE` behind its name a
+    /// variable names a file whose first line is the value, for secrets only. Without a path there is no file.
+    ///
+    /// The whole environment may be given; variables that do not begin with `TOWPATH_` are left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`]. A variable that sets nothing is a problem, too; problems from variables have the variable's name
+    /// in place of the file's.
+    pub fn load_with(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
+        Config::load_with_sources(path, environment).map(|(config, _)| config)
+    }
+
+    /// The same, and where each value comes from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load_with`].
+    pub fn load_with_sources(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Config, Sources), ConfigError> {
+        let file = path.map(|path| path.display().to_string());
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?,
+            None => String::new(),
+        };
+        Config::read(&text, file.as_deref(), Environment::new(environment))
+    }
+
+    fn read(text: &str, file: Option<&str>, environment: Environment) -> Result<(Config, Sources), ConfigError> {
+        let (config, sources) = reader::read(text, file, environment)?;
+        let mut problems: Vec<Problem> = validate::problems(&config, &|place, key| sources.has(place, key))
+            .into_iter()
+            .map(|mut found| {
+                sources.locate(&mut found.problem, &found.related, file);
+                found.problem
+            })
+            .collect();
+        problems.sort_by_key(|problem| problem.line);
+        if problems.is_empty() { Ok((config, sources)) } else { Err(ConfigError::Invalid(problems)) }
     }
 
     /// Appends the endpoints that SockJS conformance tests ask for (SockJS protocol, the suite's services), and `/farewell`.
@@ -220,11 +289,27 @@ impl Config {
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
     }
 
+    /// Whether there is anything by which clients can prove who they are. Without it, they are whom they say.
+    pub fn proves_users(&self) -> bool {
+        !self.users.is_empty() || self.jwt.is_set() || self.auth.webhook.is_some() || !self.auth.anonymous
+    }
+
     /// Every setting of every table with its present value, in the order of the documents.
     pub fn describe(&self) -> Vec<Described> {
         let mut copy = self.clone();
         let sections = copy.sections();
         sections.iter().flat_map(|(place, settings)| settings.iter().map(|setting| setting.describe(*place))).collect()
+    }
+
+    /// The defaults, with one table of every kind, for whoever wants to know all keys.
+    pub fn with_one_of_each_table() -> Config {
+        Config {
+            apps: vec![App::default()],
+            users: vec![User::default()],
+            rules: vec![Rule::default()],
+            destinations: vec![Destination::default()],
+            ..Config::default()
+        }
     }
 
     /// The settings of every table, in the order of the documents.
@@ -241,9 +326,23 @@ impl Config {
             (Place::Tcp, self.tcp.settings()),
             (Place::Stomp, self.stomp.settings()),
             (Place::Broker, self.broker.settings()),
+            (Place::Application, self.application.settings()),
+            (Place::Webhook, self.webhook.settings()),
+            (Place::Auth, self.auth.settings()),
+            (Place::Jwt, self.jwt.settings()),
+            (Place::Api, self.api.settings()),
         ];
         for (index, endpoint) in self.endpoints.iter_mut().enumerate() {
             sections.push((Place::Endpoint(index), endpoint.settings()));
+        }
+        for (index, app) in self.apps.iter_mut().enumerate() {
+            sections.push((Place::App(index), app.settings()));
+        }
+        for (index, user) in self.users.iter_mut().enumerate() {
+            sections.push((Place::User(index), user.settings()));
+        }
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            sections.push((Place::Rule(index), rule.settings()));
         }
         sections.extend(destination_sections(&mut self.destinations));
         sections
@@ -298,6 +397,14 @@ impl Default for Config {
             tcp: Tcp::default(),
             stomp: Stomp::default(),
             broker: Broker::default(),
+            application: Application::default(),
+            apps: Vec::new(),
+            webhook: Webhook::default(),
+            auth: Auth::default(),
+            jwt: Jwt::default(),
+            users: Vec::new(),
+            rules: Vec::new(),
+            api: Api::default(),
             endpoints: vec![Endpoint::default()],
             destinations: Vec::new(),
             metrics_path: None,
@@ -358,7 +465,7 @@ mod tests {
     #[test]
     fn every_field_is_a_setting() {
         let destination = Destination { history: Some(History::new(1)), ..Destination::default() };
-        let config = Config { destinations: vec![destination], ..Config::default() };
+        let config = Config { destinations: vec![destination], ..Config::with_one_of_each_table() };
         let without = |mut fields: BTreeSet<String>, inner: &[&str]| {
             assert!(inner.iter().all(|field| fields.remove(*field)), "{inner:?} in {fields:?}");
             fields
@@ -371,14 +478,23 @@ mod tests {
         let in_queue: BTreeSet<String> = in_queue.collect();
         let in_history = field_names(&config.destinations[0].history.as_ref().expect("set above"));
         let in_history: BTreeSet<String> = in_history.into_iter().map(|field| format!("history.{field}")).collect();
-        let tables = ["http", "tcp", "stomp", "broker", "endpoints", "destinations"];
+        let tables = ["http", "tcp", "stomp", "broker", "application", "webhook", "auth", "jwt", "api"];
+        let lists = ["endpoints", "apps", "users", "rules", "destinations"];
         for (place, fields) in [
-            (Place::Top, without(field_names(&config), &tables)),
+            (Place::Top, without(without(field_names(&config), &tables), &lists)),
             (Place::Http, field_names(&config.http)),
             (Place::Tcp, field_names(&config.tcp)),
             (Place::Stomp, field_names(&config.stomp)),
             (Place::Broker, &without(field_names(&config.broker), &["queue"]) | &in_queue),
+            (Place::Application, field_names(&config.application)),
+            (Place::Webhook, field_names(&config.webhook)),
+            (Place::Auth, field_names(&config.auth)),
+            (Place::Jwt, field_names(&config.jwt)),
+            (Place::Api, field_names(&config.api)),
             (Place::Endpoint(0), field_names(&config.endpoints[0])),
+            (Place::App(0), field_names(&config.apps[0])),
+            (Place::User(0), field_names(&config.users[0])),
+            (Place::Rule(0), field_names(&config.rules[0])),
             (
                 Place::Destination(0),
                 &(&without(field_names(&config.destinations[0]), &["history", "queue"]) | &in_history) | &in_queue,

@@ -1,76 +1,76 @@
 //! From TOML text to a [`Config`]: every key is looked up in its section's list of settings, and what is not there is refused.
-//! Remembers the line of every key, so that faults found later can still be shown where they stand.
+//! Variables of the environment are read into the same settings, after the file. Remembers where every key stands, so that
+//! faults found later can still be shown there.
 //!
 //! Does not know: which keys exist, what their values mean together.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use super::environment::Environment;
 use super::error::{Complaint, ConfigError, Problem};
 use super::settings::{Described, Place, Setting};
+use super::sources::{Source, Sources};
 use super::values::kind_of;
-use super::{Config, Destination, Endpoint, History, suggest};
+use super::{App, Config, Destination, Endpoint, History, Rule, User, suggest};
 
 /// The place of the table with that number in a list.
-type Numbered = fn(usize) -> Place;
+pub(super) type Numbered = fn(usize) -> Place;
 
 /// The tables a file may have at its top, beside the keys there.
-const TABLES: [(&str, Place); 4] =
-    [("http", Place::Http), ("tcp", Place::Tcp), ("stomp", Place::Stomp), ("broker", Place::Broker)];
+const TABLES: [(&str, Place); 9] = [
+    ("http", Place::Http),
+    ("tcp", Place::Tcp),
+    ("stomp", Place::Stomp),
+    ("broker", Place::Broker),
+    ("application", Place::Application),
+    ("webhook", Place::Webhook),
+    ("auth", Place::Auth),
+    ("jwt", Place::Jwt),
+    ("api", Place::Api),
+];
 /// The tables that a file may have several times there.
-const LISTS: [(&str, Numbered); 2] = [("endpoint", Place::Endpoint), ("destination", Place::Destination)];
+pub(super) const LISTS: [(&str, Numbered); 5] = [
+    ("endpoint", Place::Endpoint),
+    ("app", Place::App),
+    ("user", Place::User),
+    ("rule", Place::Rule),
+    ("destination", Place::Destination),
+];
 /// The table inside of a `[[destination]]`, whose keys are settings with a dot: in braces, with a header of its own, or by dotted
 /// keys, TOML makes no difference.
 const INNER: &str = "history";
 
-/// Reads a file's text. The values are of the right kind but may still make no sense.
-pub(super) fn read(text: &str, file: &str) -> Result<(Config, Lines), ConfigError> {
+/// Reads a file's text, and the environment after it. The values are of the right kind but may still make no sense. Without a name
+/// there is no file, and the text is empty.
+pub(super) fn read(text: &str, file: Option<&str>, environment: Environment) -> Result<(Config, Sources), ConfigError> {
     let root = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
-        file: file.to_owned(),
+        file: file.unwrap_or_default().to_owned(),
         line: line_of(text, error.span().unwrap_or(0..0)),
         // Some messages have several lines; ours have one per problem.
         message: error.message().replace('\n', ", "),
     })?;
-    let every_table = Config { destinations: vec![Destination::default()], ..Config::default() };
-    let mut reader = Reader { text, known: every_table.describe(), lines: Lines::default(), problems: Vec::new() };
+    let known = Config::with_one_of_each_table().describe();
+    let mut reader = Reader { text, known, environment, sources: Sources::default(), problems: Vec::new() };
     let config = reader.config(root.get_ref());
-    let Reader { lines, mut problems, .. } = reader;
+    let Reader { sources, mut problems, environment, .. } = reader;
+    problems.extend(environment.unknown(&config));
     if problems.is_empty() {
-        return Ok((config, lines));
+        return Ok((config, sources));
     }
     for problem in &mut problems {
-        problem.file = Some(file.to_owned());
-        problem.line = lines.find(problem.place, &problem.key);
+        sources.locate(problem, &[], file);
     }
     problems.sort_by_key(|problem| problem.line);
     Err(ConfigError::Invalid(problems))
 }
 
-/// Where each key and each table header stands in the file.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    keys: HashMap<(Place, String), usize>,
-    tables: HashMap<Place, usize>,
-}
-
-impl Lines {
-    /// The line of a key, or of its table where the key is left out.
-    pub(super) fn find(&self, place: Place, key: &str) -> Option<usize> {
-        self.key(place, key).or_else(|| self.tables.get(&place).copied())
-    }
-
-    /// The line of a key that the file really has.
-    pub(super) fn key(&self, place: Place, key: &str) -> Option<usize> {
-        self.keys.get(&(place, key.to_owned())).copied()
-    }
-}
-
 struct Reader<'t> {
     text: &'t str,
     known: Vec<Described>,
-    lines: Lines,
+    environment: Environment,
+    sources: Sources,
     problems: Vec<Problem>,
 }
 
@@ -78,10 +78,14 @@ impl Reader<'_> {
     fn config(&mut self, root: &DeTable<'_>) -> Config {
         let mut config = Config::default();
         let tables = self.tables(root);
-        let endpoints = tables.iter().filter(|(place, _)| matches!(place, Place::Endpoint(_))).count();
+        let count = |is: fn(&Place) -> bool| tables.iter().filter(|(place, _)| is(place)).count();
+        let endpoints = count(|place| matches!(place, Place::Endpoint(_)));
         if endpoints > 0 {
             config.endpoints = vec![Endpoint::default(); endpoints];
         }
+        config.apps = vec![App::default(); count(|place| matches!(place, Place::App(_)))];
+        config.users = vec![User::default(); count(|place| matches!(place, Place::User(_)))];
+        config.rules = vec![Rule::default(); count(|place| matches!(place, Place::Rule(_)))];
         for (place, settings) in config.sections() {
             self.section(place, &tables, settings);
         }
@@ -107,14 +111,14 @@ impl Reader<'_> {
         for (name, value) in root {
             let key = name.get_ref().as_ref();
             if is_table(key) {
-                self.lines.keys.insert((Place::Top, key.to_owned()), line_of(self.text, name.span()));
+                self.sources.add(Place::Top, key, self.line(name.span()));
             }
             if let Some((_, place)) = LISTS.into_iter().find(|(list, _)| *list == key) {
                 self.list(key, place, value.get_ref(), &mut tables);
             } else if let Some((_, place)) = TABLES.into_iter().find(|(table, _)| *table == key) {
                 match value.get_ref().as_table() {
                     Some(table) => {
-                        self.lines.tables.insert(place, line_of(self.text, value.span()));
+                        self.sources.add_table(place, line_of(self.text, value.span()));
                         tables.push((place, table));
                     }
                     None => self.wrong_table(key, place, value.get_ref()),
@@ -146,7 +150,7 @@ impl Reader<'_> {
             let Some(table) = item.get_ref().as_table() else {
                 continue;
             };
-            self.lines.tables.insert(place(index), line_of(self.text, item.span()));
+            self.sources.add_table(place(index), line_of(self.text, item.span()));
             tables.push((place(index), table));
         }
     }
@@ -159,23 +163,26 @@ impl Reader<'_> {
         self.problems.push(complaint.about(Place::Top, key));
     }
 
-    /// Reads the table of that place into its settings, if the file has one.
+    fn line(&self, span: Range<usize>) -> Source {
+        Source::Line(line_of(self.text, span))
+    }
+
+    /// Reads the table of that place into its settings, if the file has one, and then what the environment says of it.
     fn section(&mut self, place: Place, tables: &[(Place, &DeTable<'_>)], mut settings: Vec<Setting<'_>>) {
-        let Some((_, table)) = tables.iter().find(|(found, _)| *found == place) else {
-            return;
-        };
-        for (name, value) in *table {
+        let table = tables.iter().find(|(found, _)| *found == place);
+        for (name, value) in table.into_iter().flat_map(|(_, table)| table.iter()) {
             let key = name.get_ref().as_ref();
             if place == Place::Top && is_table(key) {
                 continue;
             }
-            self.lines.keys.insert((place, key.to_owned()), line_of(self.text, name.span()));
+            self.sources.add(place, key, self.line(name.span()));
             if key == INNER && matches!(place, Place::Destination(_)) {
                 self.inner(place, value.get_ref(), &mut settings);
             } else {
                 self.setting(place, key, value.get_ref(), &mut settings);
             }
         }
+        self.problems.extend(self.environment.apply(place, &mut settings, &mut self.sources));
     }
 
     fn inner(&mut self, place: Place, value: &DeValue<'_>, settings: &mut [Setting<'_>]) {
@@ -187,7 +194,7 @@ impl Reader<'_> {
         };
         for (name, value) in table {
             let key = format!("{INNER}.{}", name.get_ref());
-            self.lines.keys.insert((place, key.clone()), line_of(self.text, name.span()));
+            self.sources.add(place, &key, self.line(name.span()));
             self.setting(place, &key, value.get_ref(), settings);
         }
     }

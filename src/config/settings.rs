@@ -10,11 +10,14 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use toml::Spanned;
 use toml::de::DeValue;
 
 use super::endpoint::SameSite;
+use super::environment;
 use super::error::Complaint;
 use super::origins::AllowedOrigins;
+use super::secret::Secret;
 use super::transports::{Transport, Transports};
 use super::units::{GIB, show_duration, show_size};
 use super::values;
@@ -30,6 +33,9 @@ const LARGEST_OF_MANY: usize = GIB.saturating_mul(1024);
 /// The highest count.
 const HIGHEST: usize = 1_000_000_000;
 
+/// What stands for a secret where settings are shown.
+const HIDDEN: &str = "***";
+
 /// A table of the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
@@ -43,8 +49,24 @@ pub enum Place {
     Stomp,
     /// `[broker]`
     Broker,
+    /// `[application]`
+    Application,
+    /// `[webhook]`
+    Webhook,
+    /// `[auth]`
+    Auth,
+    /// `[jwt]`
+    Jwt,
+    /// `[api]`
+    Api,
     /// The `[[endpoint]]` with this number, counted from 0.
     Endpoint(usize),
+    /// The `[[app]]` with this number, counted from 0.
+    App(usize),
+    /// The `[[user]]` with this number, counted from 0.
+    User(usize),
+    /// The `[[rule]]` with this number, counted from 0.
+    Rule(usize),
     /// The `[[destination]]` with this number, counted from 0.
     Destination(usize),
 }
@@ -56,10 +78,18 @@ pub struct Described {
     pub place: Place,
     /// The key; with a dot where it stands in a table of its own inside of `place`, as in `history.count`.
     pub key: &'static str,
-    /// What kind of value it takes, in a word: `duration`, `size`, `count`, `flag`, `text`, `address`, `name` or `names`.
+    /// What kind of value it takes, in a word: `duration`, `size`, `count`, `flag`, `text`, `texts`, `secret`,
+    /// `address`, `name` or `names`.
     pub kind: &'static str,
-    /// The value in TOML; none where the setting says nothing because its key is left out.
+    /// The value in TOML, `"***"` for a secret; none where the setting says nothing because its key is left out.
     pub value: Option<String>,
+}
+
+impl Described {
+    /// The variable of the environment that sets the same, such as `TOWPATH_STOMP_MAX_BODY`.
+    pub fn variable(&self) -> String {
+        environment::variable(self.place, self.key)
+    }
 }
 
 /// A key and the field behind it.
@@ -89,9 +119,17 @@ enum Slot<'a> {
     Text(&'a mut String),
     OptionalText(&'a mut Option<String>),
     TextOrNone(&'a mut Option<String>),
+    Texts {
+        value: &'a mut Vec<String>,
+        example: &'static str,
+    },
+    /// Shown to nobody.
+    Secret(&'a mut Option<Secret>),
+    SecretText(&'a mut Secret),
     Address(&'a mut SocketAddr),
     OptionalAddress(&'a mut Option<SocketAddr>),
     Choice(Box<dyn Names + 'a>),
+    Choices(Box<dyn NameLists + 'a>),
     SameSite(&'a mut Option<SameSite>),
     Origins(&'a mut AllowedOrigins),
     Transports(&'a mut Transports),
@@ -121,6 +159,31 @@ impl<T: Copy> Names for Choice<'_, T> {
 
     fn name(&self) -> &'static str {
         (self.name)(*self.value)
+    }
+}
+
+/// A field that takes several of a few named values.
+trait NameLists {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), Complaint>;
+    fn names(&self) -> Vec<&'static str>;
+}
+
+struct Choices<'a, T: 'static> {
+    value: &'a mut Vec<T>,
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+}
+
+impl<T: Copy> NameLists for Choices<'_, T> {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), Complaint> {
+        let example = self.all.first().map_or("", |one| (self.name)(*one));
+        let names = values::texts(value, example)?;
+        *self.value = names.iter().map(|name| values::pick(name, self.all, self.name)).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.value.iter().map(|one| (self.name)(*one)).collect()
     }
 }
 
@@ -176,6 +239,21 @@ impl<'a> Setting<'a> {
         Setting { key, slot: Slot::TextOrNone(value) }
     }
 
+    /// A list of texts.
+    pub(super) fn texts(key: &'static str, value: &'a mut Vec<String>, example: &'static str) -> Self {
+        Setting { key, slot: Slot::Texts { value, example } }
+    }
+
+    /// A text that no message, list or log shows.
+    pub(super) fn secret(key: &'static str, value: &'a mut Option<Secret>) -> Self {
+        Setting { key, slot: Slot::Secret(value) }
+    }
+
+    /// The same, where there is always one.
+    pub(super) fn secret_text(key: &'static str, value: &'a mut Secret) -> Self {
+        Setting { key, slot: Slot::SecretText(value) }
+    }
+
     pub(super) fn address(key: &'static str, value: &'a mut SocketAddr) -> Self {
         Setting { key, slot: Slot::Address(value) }
     }
@@ -192,6 +270,16 @@ impl<'a> Setting<'a> {
         name: fn(T) -> &'static str,
     ) -> Self {
         Setting { key, slot: Slot::Choice(Box::new(Choice { value, all, name })) }
+    }
+
+    /// Some of `all`, by their names.
+    pub(super) fn choices<T: Copy>(
+        key: &'static str,
+        value: &'a mut Vec<T>,
+        all: &'static [T],
+        name: fn(T) -> &'static str,
+    ) -> Self {
+        Setting { key, slot: Slot::Choices(Box::new(Choices { value, all, name })) }
     }
 
     pub(super) fn same_site(key: &'static str, value: &'a mut Option<SameSite>) -> Self {
@@ -222,9 +310,13 @@ impl<'a> Setting<'a> {
             Slot::Text(field) => **field = values::text(value)?.to_owned(),
             Slot::OptionalText(field) => **field = Some(values::text(value)?.to_owned()),
             Slot::TextOrNone(field) => **field = values::text_or_none(value)?,
+            Slot::Texts { value: field, example } => **field = values::texts(value, example)?,
+            Slot::Secret(field) => **field = Some(Secret::new(values::text(value)?)),
+            Slot::SecretText(field) => **field = Secret::new(values::text(value)?),
             Slot::Address(field) => **field = values::address(value)?,
             Slot::OptionalAddress(field) => **field = Some(values::address(value)?),
             Slot::Choice(field) => field.read(value)?,
+            Slot::Choices(field) => field.read(value)?,
             Slot::SameSite(field) => {
                 // Headers spell these names with a capital; both spellings mean the same here.
                 let text = values::text(value)?.to_ascii_lowercase();
@@ -242,6 +334,31 @@ impl<'a> Setting<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The same from a variable of the environment, where texts have no quotes and lists no brackets.
+    pub(super) fn read_text(&mut self, text: &str) -> Result<(), Complaint> {
+        let string = || DeValue::String(text.into());
+        let value = match &self.slot {
+            // What is no number or flag is a text, and complained of as such.
+            Slot::Count { .. } | Slot::SmallCount { .. } | Slot::Flag(_) => {
+                DeValue::parse(text).map_or_else(|_| string(), |value| value.into_inner())
+            }
+            Slot::Texts { .. } | Slot::Choices(_) | Slot::Origins(_) | Slot::Transports(_) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                DeValue::Array(items.map(|item| Spanned::new(0..0, DeValue::String(item.into()))).collect())
+            }
+            Slot::Absent { .. } => {
+                return Err(Complaint::new("is for a table inside that is left out", "write that table into the file"));
+            }
+            _ => string(),
+        };
+        self.read(&value)
+    }
+
+    /// Whether the value is one that nobody is to see.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.slot, Slot::Secret(_) | Slot::SecretText(_))
     }
 
     /// Checks the value against the range of its own setting; what it means beside others is checked elsewhere.
@@ -271,9 +388,13 @@ impl<'a> Setting<'a> {
             Slot::Text(value) => ("text", Some(quoted(value))),
             Slot::OptionalText(value) => ("text", value.as_deref().map(quoted)),
             Slot::TextOrNone(value) => ("text", Some(quoted(value.as_deref().unwrap_or_default()))),
+            Slot::Texts { value, .. } => ("texts", Some(quoted_list(value.iter().map(String::as_str)))),
+            Slot::Secret(value) => ("secret", value.as_ref().map(|_| quoted(HIDDEN))),
+            Slot::SecretText(value) => ("secret", Some(quoted(if value.is_empty() { "" } else { HIDDEN }))),
             Slot::Address(value) => ("address", Some(quoted(&value.to_string()))),
             Slot::OptionalAddress(value) => ("address", value.map(|address| quoted(&address.to_string()))),
             Slot::Choice(value) => ("name", Some(quoted(value.name()))),
+            Slot::Choices(value) => ("names", Some(quoted_list(value.names().into_iter()))),
             Slot::SameSite(value) => ("name", value.map(|same_site| quoted(same_site.name()))),
             Slot::Origins(value) => ("names", value.as_list().map(|list| quoted_list(list.iter().map(String::as_str)))),
             Slot::Transports(Transports::All) => ("names", None),
@@ -295,8 +416,28 @@ impl Place {
             Place::Tcp => "[tcp]",
             Place::Stomp => "[stomp]",
             Place::Broker => "[broker]",
+            Place::Application => "[application]",
+            Place::Webhook => "[webhook]",
+            Place::Auth => "[auth]",
+            Place::Jwt => "[jwt]",
+            Place::Api => "[api]",
             Place::Endpoint(_) => "[[endpoint]]",
+            Place::App(_) => "[[app]]",
+            Place::User(_) => "[[user]]",
+            Place::Rule(_) => "[[rule]]",
             Place::Destination(_) => "[[destination]]",
+        }
+    }
+
+    /// The number of the table in its list, counted from 0; none if there is no list.
+    pub fn number(self) -> Option<usize> {
+        match self {
+            Place::Endpoint(index)
+            | Place::App(index)
+            | Place::User(index)
+            | Place::Rule(index)
+            | Place::Destination(index) => Some(index),
+            _ => None,
         }
     }
 }
@@ -304,10 +445,10 @@ impl Place {
 /// As part of a sentence: `at the top`, `in [http]`, `in [[endpoint]] 2`. Tables of a list are counted from 1 here, for people.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Top => f.write_str("at the top"),
-            Place::Endpoint(index) | Place::Destination(index) => write!(f, "in {} {}", self.header(), index + 1),
-            table => write!(f, "in {}", table.header()),
+        match (self, self.number()) {
+            (Place::Top, _) => f.write_str("at the top"),
+            (_, Some(index)) => write!(f, "in {} {}", self.header(), index + 1),
+            (table, None) => write!(f, "in {}", table.header()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What settings mean together: paths that do not collide, limits that fit into each other, origins and cookies that browsers
-//! accept. Ranges of single settings are checked here too, from the sections' own lists. What the `[[destination]]` tables mean
-//! is in `destination_rules`.
+//! accept. Ranges of single settings are checked here too, from the sections' own lists. What groups of tables mean is in
+//! `destination_rules`, `application_rules`, `auth_rules`, `access_rules` and `api_rules`.
 //!
 //! Does not know: TOML, files; a fault is told by its table and key, and the caller adds the line.
 
@@ -10,6 +10,7 @@ use super::endpoint::{Endpoint, SameSite, Service};
 use super::error::{Complaint, Problem};
 use super::settings::Place;
 use super::units::show_size;
+use super::web::{at_or_below, below, check_path};
 use super::{Config, Transport, Transports};
 
 /// A problem, and the other settings it comes from: where the file leaves the first key out, one of these shows the line.
@@ -32,6 +33,10 @@ pub(super) fn problems(config: &Config, written: &dyn Fn(Place, &str) -> bool) -
         check.endpoint(Place::Endpoint(index), endpoint);
     }
     check.destinations(config);
+    check.application(config);
+    check.auth(config);
+    check.access(config);
+    check.api(config);
     check.found
 }
 
@@ -49,12 +54,25 @@ impl Check<'_> {
     }
 
     /// The same, unless one of the settings that it comes from is at fault itself.
-    fn add_unless_echo(&mut self, place: Place, key: &str, complaint: Complaint, related: &[(Place, &'static str)]) {
+    pub(super) fn add_unless_echo(
+        &mut self,
+        place: Place,
+        key: &str,
+        complaint: Complaint,
+        related: &[(Place, &'static str)],
+    ) {
         let at_fault = |(place, key): &(Place, &str)| {
             self.found.iter().any(|found| found.problem.place == *place && found.problem.key == *key)
         };
         if !related.iter().any(at_fault) {
             self.add(place, key, complaint, related);
+        }
+    }
+
+    /// Complains of what has to be there and is left out; an empty text that is there is complained of as other values are.
+    pub(super) fn required(&mut self, place: Place, key: &str, value: &str, example: &str) {
+        if value.is_empty() && !(self.written)(place, key) {
+            self.add(place, key, Complaint::new("is missing", format!("write {key} = {example}")), &[]);
         }
     }
 
@@ -105,29 +123,21 @@ impl Check<'_> {
     fn broker_limits(&mut self, config: &Config) {
         let broker = &config.broker;
         let place = Place::Broker;
-        if broker.max_prefetch < broker.prefetch {
-            self.add_unless_echo(
-                place,
+        for (key, value, other, least, complaint) in [
+            (
                 "max_prefetch",
-                fewer("max_prefetch", broker.max_prefetch, "`prefetch`", broker.prefetch),
-                &[(place, "prefetch")],
-            );
-        }
-        if broker.queues_messages < broker.queue.messages {
-            self.add_unless_echo(
-                place,
-                "queues_messages",
-                fewer("queues_messages", broker.queues_messages, "`queue_messages`", broker.queue.messages),
-                &[(place, "queue_messages")],
-            );
-        }
-        if broker.queues_bytes < broker.queue.bytes {
-            self.add_unless_echo(
-                place,
-                "queues_bytes",
-                smaller("queues_bytes", broker.queues_bytes, "`queue_bytes`", broker.queue.bytes),
-                &[(place, "queue_bytes")],
-            );
+                broker.max_prefetch,
+                "prefetch",
+                broker.prefetch,
+                fewer as fn(&str, usize, &str, usize) -> _,
+            ),
+            ("queues_messages", broker.queues_messages, "queue_messages", broker.queue.messages, fewer),
+            ("queues_bytes", broker.queues_bytes, "queue_bytes", broker.queue.bytes, smaller),
+        ] {
+            if value < least {
+                let complaint = complaint(key, value, &format!("`{other}`"), least);
+                self.add_unless_echo(place, key, complaint, &[(place, other)]);
+            }
         }
         let kept = broker.queues_bytes.saturating_add(broker.history_bytes);
         if broker.high_water <= kept {
@@ -184,8 +194,7 @@ impl Check<'_> {
         if let Err(complaint) = check_path(path, "/metrics") {
             return self.add(Place::Top, "metrics_path", complaint, &[]);
         }
-        let owner =
-            endpoints.iter().position(|endpoint| path == endpoint.path || below(&endpoint.path, path).is_some());
+        let owner = endpoints.iter().position(|endpoint| at_or_below(&endpoint.path, path));
         if let Some(index) = owner {
             let complaint = Complaint::new(
                 format!("is {path:?}, which belongs to [[endpoint]] {}", index + 1),
@@ -196,6 +205,7 @@ impl Check<'_> {
     }
 
     fn endpoint(&mut self, place: Place, endpoint: &Endpoint) {
+        self.bridge(place, endpoint);
         if let Err(complaint) = check_client_url(&endpoint.client_url) {
             self.add(place, "client_url", complaint, &[]);
         }
@@ -243,37 +253,10 @@ fn fewer(key: &str, value: usize, other: &str, least: usize) -> Complaint {
 }
 
 /// Whether the system would refuse to listen on both.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+pub(super) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     // An unspecified address is all of its family; that of IPv6 is IPv4's too.
     let takes = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
     one.port() != 0 && one.port() == other.port() && (takes(one.ip(), other.ip()) || takes(other.ip(), one.ip()))
-}
-
-/// A path as it can be compared with a request's, segment by segment (SockJS protocol, URLs: a base URL never ends in a slash).
-fn check_path(path: &str, example: &str) -> Result<(), Complaint> {
-    let complain = |fault: &str, mend: String| Err(Complaint::new(format!("is {path:?}, {fault}"), mend));
-    if path.is_empty() || path == "/" {
-        return complain(
-            "which is the landing page's place",
-            format!("write a path with a name, such as \"{example}\""),
-        );
-    }
-    if !path.starts_with('/') {
-        return complain("which does not begin with a slash", format!("write \"/{path}\""));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
-    if let Some(odd) = path.chars().find(|c| !allowed(*c)) {
-        return complain(&format!("which has a {odd:?} in it"), "use letters, digits and - . _ ~ only".to_owned());
-    }
-    if path.ends_with('/') {
-        let bare = path.trim_end_matches('/');
-        let mend = if bare.is_empty() { example } else { bare };
-        return complain("which ends in a slash", format!("write {mend:?}"));
-    }
-    if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
-        return complain("which has an empty or a dot segment", "write every segment's name".to_owned());
-    }
-    Ok(())
 }
 
 /// What of the endpoint at `outer` cannot be reached any more because the longer path `inner` wins, if it is something that
@@ -296,11 +279,6 @@ fn shadowed(outer: &str, inner: &str) -> Option<&'static str> {
         page if page.starts_with("iframe") && page.ends_with(".html") => Some("an iframe page"),
         _ => None,
     }
-}
-
-/// What follows `outer` and a slash in `inner`, if `inner` lies below it.
-fn below<'p>(outer: &str, inner: &'p str) -> Option<&'p str> {
-    inner.strip_prefix(outer)?.strip_prefix('/')
 }
 
 /// The script's address in the iframe page (SockJS protocol, iframe page: begins with a slash or `http`).
