@@ -69,6 +69,42 @@ pub fn publisher_paused(reason: &'static str) {
     counter!("towpath_publisher_pauses_total", "reason" => reason).increment(1);
 }
 
+/// A call of an application, or of whoever knows who clients are, began.
+pub fn call_began() {
+    gauge!("towpath_calls").increment(1.0);
+}
+
+/// It was answered, well or not.
+pub fn call_ended(well: bool) {
+    gauge!("towpath_calls").decrement(1.0);
+    counter!("towpath_calls_total", "outcome" => if well { "done" } else { "failed" }).increment(1);
+}
+
+/// A session was joined to the websocket server behind its bridge.
+pub fn upstream_joined() {
+    gauge!("towpath_upstreams").increment(1.0);
+}
+
+/// Such a connection is gone, whoever ended it.
+pub fn upstream_parted() {
+    gauge!("towpath_upstreams").decrement(1.0);
+}
+
+/// A websocket server behind a bridge could not be joined, or its connection ended by its fault.
+pub fn upstream_failed(reason: &'static str) {
+    counter!("towpath_upstream_failures_total", "reason" => reason).increment(1);
+}
+
+/// A frame was refused by a rule.
+pub fn not_allowed(command: &'static str) {
+    counter!("towpath_not_allowed_total", "command" => command).increment(1);
+}
+
+/// A client could not say who it is, or was not who it said.
+pub fn not_authenticated() {
+    counter!("towpath_not_authenticated_total").increment(1);
+}
+
 /// What waits in all queues together.
 pub fn queued(messages: usize, bytes: usize) {
     gauge!("towpath_queued_messages").set(messages as f64);
@@ -128,6 +164,15 @@ pub fn describe() {
     describe_counter!("towpath_messages_dropped_total", "Messages dropped on their way, by reason.");
     describe_counter!("towpath_dead_letters_total", "Messages moved to a dead-letter destination, by reason.");
     describe_counter!("towpath_publisher_pauses_total", "Times a publisher was not read from for a while, by reason.");
+    describe_gauge!("towpath_calls", "Calls of applications and backends now under way.");
+    describe_counter!("towpath_calls_total", "Calls of applications and backends, by outcome.");
+    describe_gauge!("towpath_upstreams", "Connections to websocket servers behind bridges now open.");
+    describe_counter!(
+        "towpath_upstream_failures_total",
+        "Times such a server could not be joined or failed, by reason."
+    );
+    describe_counter!("towpath_not_allowed_total", "Frames refused by a rule, by command.");
+    describe_counter!("towpath_not_authenticated_total", "Clients refused because they did not prove who they are.");
     describe_counter!("towpath_encodings_total", "Times a publication was encoded, once for each form in use.");
     describe_counter!("towpath_deliveries_total", "Deliveries queued for subscribers.");
 }

@@ -24,6 +24,8 @@ enum Wait {
     /// The turn is over; nothing more to wait for.
     Over,
     For(Pin<Box<Sleep>>),
+    /// Until the session has the answer that it waits for.
+    Answer,
 }
 
 impl Pause {
@@ -32,6 +34,7 @@ impl Pause {
         self.0 = match flow {
             Flow::Pause(Duration::ZERO) => Some(Wait::Turn),
             Flow::Pause(length) => Some(Wait::For(Box::pin(tokio::time::sleep(length)))),
+            Flow::Wait => Some(Wait::Answer),
             Flow::Continue | Flow::Closed | Flow::Gone => None,
         };
     }
@@ -46,7 +49,7 @@ impl Pause {
         now: impl Fn() -> Instant,
     ) -> Poll<()> {
         while let Some(wait) = &mut self.0 {
-            ready!(wait.poll(cx));
+            ready!(wait.poll(cx, session));
             self.after(gateway.resume(session, now()));
         }
         Poll::Ready(())
@@ -54,8 +57,9 @@ impl Pause {
 }
 
 impl Wait {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<()> {
         match self {
+            Self::Answer => session.poll_answered(cx),
             Self::Turn => {
                 *self = Self::Over;
                 cx.waker().wake_by_ref();

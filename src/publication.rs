@@ -150,6 +150,12 @@ impl Publication {
         self
     }
 
+    /// The same publication with other headers and another body, for one receiver.
+    #[must_use]
+    pub fn changed(&self, headers: Headers, body: Bytes) -> Self {
+        Self::new(self.id, &self.destination, headers, body).with_offset(self.offset)
+    }
+
     /// What becomes of it where an outbox is full.
     pub fn overflow(&self) -> Overflow {
         self.overflow

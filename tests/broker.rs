@@ -10,7 +10,7 @@ use std::time::Instant;
 use bed::stomp::VERSIONS;
 use bed::{Bed, Reader, config};
 use bytes::Bytes;
-use towpath::broker::{Broker, BrokerError, DestinationError, Membership, Subscribing};
+use towpath::broker::{Broker, BrokerError, DestinationError, Membership, Subscribing, TopicPrefixes};
 use towpath::config::{Config, Service};
 use towpath::session::{Session, Subscription};
 use towpath::stomp::{Headers, Version};
@@ -199,9 +199,10 @@ fn any_of_many_subscribers_can_leave_in_any_order() {
 fn what_is_no_topic_is_refused() {
     let bed = roomy();
     let broker = bed.gateway.broker();
+    let unknown = || DestinationError::Unknown(TopicPrefixes::default()).into();
     for destination in ["/quote/a", "", "topic/a", "/app/a"] {
-        assert_eq!(publish(broker, destination, "x"), Err(DestinationError::Unknown.into()));
-        assert_eq!(Listener::try_join(&bed, destination).err(), Some(DestinationError::Unknown.into()));
+        assert_eq!(publish(broker, destination, "x"), Err(unknown()));
+        assert_eq!(Listener::try_join(&bed, destination).err(), Some(unknown()));
     }
     assert_eq!(publish(broker, "/topic/*", "x"), Err(DestinationError::PatternInSend.into()));
     assert_eq!(publish(broker, "/topic/a.#", "x"), Err(DestinationError::PatternInSend.into()));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bed::stomp::{Client, send, subscribe};
 use bed::{Bed, config};
 use proptest::prelude::*;
-use towpath::broker::{Destination, DestinationError, Pattern};
+use towpath::broker::{Destination, DestinationError, Pattern, TopicPrefixes};
 use towpath::config::Service;
 use towpath::session::{Carrier, Flow};
 use towpath::stomp::Version;
@@ -201,23 +201,25 @@ fn patterns_that_are_meant_to_hurt_do_not() {
 
 #[test]
 fn destinations_are_understood() {
+    let topics = TopicPrefixes::default();
     for exact in ["/topic/a", "/topic/a/b.c", "/topic/c#"] {
-        assert_eq!(Destination::of_subscribe(exact), Ok(Destination::Topic(exact)));
-        assert_eq!(Destination::of_send(exact), Ok(Destination::Topic(exact)));
+        assert_eq!(Destination::of_subscribe(exact, &topics), Ok(Destination::Topic(exact)));
+        assert_eq!(Destination::of_send(exact, &topics), Ok(Destination::Topic(exact)));
     }
     for pattern in ["/topic/*", "/topic/#", "/topic/**", "/topic/a.*.b", "/topic/a/**", "/topic/#.b"] {
-        assert_eq!(Destination::of_subscribe(pattern), Ok(Destination::Pattern(Pattern::new(pattern))));
-        assert_eq!(Destination::of_send(pattern), Err(DestinationError::PatternInSend));
+        assert_eq!(Destination::of_subscribe(pattern, &topics), Ok(Destination::Pattern(Pattern::new(pattern))));
+        assert_eq!(Destination::of_send(pattern, &topics), Err(DestinationError::PatternInSend));
         assert_eq!(Pattern::new(pattern).as_str(), pattern);
     }
     for queue in ["/queue/a", "/queue/a/b.c", "/queue/#1"] {
-        assert_eq!(Destination::of_subscribe(queue), Ok(Destination::Queue(queue)));
-        assert_eq!(Destination::of_send(queue), Ok(Destination::Queue(queue)));
+        assert_eq!(Destination::of_subscribe(queue, &topics), Ok(Destination::Queue(queue)));
+        assert_eq!(Destination::of_send(queue, &topics), Ok(Destination::Queue(queue)));
     }
 }
 
 #[test]
 fn destinations_that_mean_nothing_here_are_refused_by_name() {
+    let topics = TopicPrefixes::default();
     for parse in [Destination::of_send, Destination::of_subscribe] {
         for unknown in [
             "",
@@ -232,15 +234,15 @@ fn destinations_that_mean_nothing_here_are_refused_by_name() {
             "/exchange/x",
             " /topic/a",
         ] {
-            assert_eq!(parse(unknown), Err(DestinationError::Unknown), "{unknown}");
+            assert_eq!(parse(unknown, &topics), Err(DestinationError::Unknown(topics.clone())), "{unknown}");
         }
-        assert_eq!(parse("/topic/"), Err(DestinationError::NoName("/topic/")));
-        assert_eq!(parse("/queue/"), Err(DestinationError::NoName("/queue/")));
+        assert_eq!(parse("/topic/", &topics), Err(DestinationError::NoName("/topic/".to_owned())));
+        assert_eq!(parse("/queue/", &topics), Err(DestinationError::NoName("/queue/".to_owned())));
         for partial in ["/topic/a*", "/topic/*a", "/topic/a.b*.c", "/topic/***", "/topic/a.**b", "/queue/a*"] {
-            assert_eq!(parse(partial), Err(DestinationError::PartialWildcard), "{partial}");
+            assert_eq!(parse(partial, &topics), Err(DestinationError::PartialWildcard), "{partial}");
         }
         for pattern in ["/queue/*", "/queue/a.#", "/queue/**"] {
-            assert_eq!(parse(pattern), Err(DestinationError::NoPatterns("/queue/")), "{pattern}");
+            assert_eq!(parse(pattern, &topics), Err(DestinationError::NoPatterns("/queue/".to_owned())), "{pattern}");
         }
     }
 }

@@ -25,7 +25,14 @@ impl Clock {
 
     fn session(&self) -> Arc<Session> {
         let settings = Arc::new(config::Session::default());
-        Session::new("", Carrier::Http, settings, Arc::clone(&self.deadlines), Box::new(Mute), self.start)
+        Session::new(
+            Default::default(),
+            Carrier::Http,
+            settings,
+            Arc::clone(&self.deadlines),
+            Box::new(Mute),
+            self.start,
+        )
     }
 
     fn armed(&self, at: Duration) -> Arc<Session> {

@@ -52,7 +52,7 @@ impl Subscriber {
             },
             framing => {
                 let carrier = if framing.is_some() { Carrier::Websocket } else { Carrier::RawWebsocket };
-                bed.gateway.open_socket(bed.endpoint(), carrier, "test", bed.now).expect("room")
+                bed.gateway.open_socket(bed.endpoint(), carrier, "test", &bed.visitor, bed.now).expect("room")
             }
         };
         let subscription = Subscription::new(Arc::clone(&session), version, Some(&format!("id-{number}")));

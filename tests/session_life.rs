@@ -52,7 +52,7 @@ fn websockets_are_sessions_of_their_own_and_have_no_id() {
     let bed = Bed::of(Service::Echo);
     let (first, second) = (bed.socket(), bed.socket());
     assert_ne!(first.session.serial(), second.session.serial());
-    assert!(bed.gateway.find(bed.endpoint(), "").is_none());
+    assert!(bed.gateway.find(bed.endpoint(), "", &bed.visitor, bed.now).is_none());
 }
 
 /// Two requests with the same new id at the same moment: whichever attaches, the service hears that the session is open.
@@ -70,7 +70,10 @@ fn the_service_is_told_even_if_two_requests_race_for_a_new_id() {
                 });
             }
         });
-        assert!(bed.gateway.find(bed.endpoint(), &id).is_none(), "the session was not closed by its service");
+        assert!(
+            bed.gateway.find(bed.endpoint(), &id, &bed.visitor, bed.now).is_none(),
+            "the session was not closed by its service"
+        );
     }
 }
 

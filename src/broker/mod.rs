@@ -12,6 +12,7 @@
 
 mod destination;
 mod history;
+mod listing;
 mod membership;
 mod pattern;
 mod queue;
@@ -35,10 +36,11 @@ use thiserror::Error;
 use crate::config::{self, Config};
 use crate::metrics as meters;
 use crate::publication::{Ledger, Publication};
-use crate::session::{Deadlines, Subscription};
+use crate::session::{Deadlines, Delivery, Item, Session, Subscription};
 use crate::stomp::{AckMode, Headers};
 
-pub use destination::{Destination, DestinationError};
+pub use destination::{Destination, DestinationError, TopicPrefixes};
+pub use listing::{Kind, Listed};
 pub use membership::{Membership, Named, NotHeld};
 pub use pattern::Pattern;
 pub use queue::Verdict;
@@ -57,6 +59,7 @@ use users::Users;
 /// The destinations of one gateway.
 pub struct Broker {
     settings: config::Broker,
+    topic_prefixes: TopicPrefixes,
     rules: Arc<Rules>,
     timers: Arc<Timers>,
     topics: Topics,
@@ -167,6 +170,7 @@ impl Broker {
             ids: AtomicU64::new(1),
             publications: meters::publications(),
             deliveries: meters::deliveries(),
+            topic_prefixes: TopicPrefixes::new(&settings.topic_prefixes),
             settings,
             rules,
             timers,
@@ -235,6 +239,37 @@ impl Broker {
     pub fn send(&self, destination: &str, headers: Headers, body: Bytes, now: Instant) -> Result<Reach, BrokerError> {
         let reserved = self.reserve(destination, &headers, body.len(), now)?;
         Ok(self.publish(reserved, destination, headers, body, now))
+    }
+
+    /// Publishes to what one session of `user` subscribed to as `/user` + `local`, and to no other session of that user.
+    pub fn send_to_session(
+        &self,
+        user: &str,
+        session: &Session,
+        local: &str,
+        headers: Headers,
+        body: Bytes,
+        now: Instant,
+    ) -> Reach {
+        self.publications.increment(1);
+        let publication = self.publication(&format!("/user{local}"), headers, body);
+        let reach = self.users.publish_to(user, session, local, publication, now);
+        self.deliveries.increment(reach.receivers as u64);
+        reach
+    }
+
+    /// Sends one message to one subscription, whatever it is subscribed to.
+    pub fn send_to_subscription(
+        &self,
+        subscription: &Arc<Subscription>,
+        destination: &str,
+        headers: Headers,
+        body: Bytes,
+    ) {
+        self.publications.increment(1);
+        self.deliveries.increment(1);
+        let publication = Arc::new(self.publication(destination, headers, body));
+        subscription.session().push(Item::Delivery(Delivery::untracked(&publication, subscription)));
     }
 
     /// Subscribes to a destination or a pattern. Every publication that begins after this returns is delivered.
@@ -345,6 +380,11 @@ impl Broker {
         meters::live_bytes(self.ledger.bytes());
     }
 
+    /// How the destinations of topics begin.
+    pub fn topic_prefixes(&self) -> &TopicPrefixes {
+        &self.topic_prefixes
+    }
+
     /// How full the broker is.
     pub fn pressure(&self) -> Pressure {
         if self.ledger.bytes() > self.settings.high_water / 4 * 3 { Pressure::High } else { Pressure::Low }
@@ -378,13 +418,13 @@ impl Broker {
     fn checked<'a, T>(
         &self,
         destination: &'a str,
-        parse: impl FnOnce(&'a str) -> Result<T, DestinationError>,
+        parse: impl FnOnce(&'a str, &TopicPrefixes) -> Result<T, DestinationError>,
     ) -> Result<T, DestinationError> {
         if destination.len() > self.settings.max_name {
             meters::limit_reached("max_name");
             return Err(DestinationError::TooLong(self.settings.max_name));
         }
-        parse(destination)
+        parse(destination, &self.topic_prefixes)
     }
 
     fn prefetch(&self, ack: AckMode, asked: Option<usize>) -> usize {

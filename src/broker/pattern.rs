@@ -10,6 +10,8 @@
 
 use std::collections::HashMap;
 
+use crate::config::steps::{self, words};
+
 /// A destination with wildcards, prefix included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern<'a> {
@@ -35,16 +37,8 @@ impl<'a> Pattern<'a> {
     }
 }
 
-/// A word with the separator that precedes it. The first word has none, and neither has one that follows a `**` or `#`, where
-/// any will do.
-type Word<'a> = (Option<char>, &'a str);
-
 /// What leads from a node to the next.
-enum Step<'a> {
-    Literal(Word<'a>),
-    One(Option<char>),
-    Any,
-}
+type Step<'a> = steps::Step<&'a str>;
 
 /// Patterns with a value each.
 pub(super) struct Trie<V> {
@@ -78,10 +72,15 @@ impl<V> Trie<V> {
         self.patterns
     }
 
+    /// All values, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.nodes.iter().filter_map(|node| node.value.as_ref())
+    }
+
     /// The value of exactly this pattern.
     pub fn find(&self, pattern: &Pattern<'_>) -> Option<&V> {
         let mut at = ROOT;
-        for step in steps(pattern) {
+        for step in steps::steps(pattern.text) {
             at = self.node(at)?.child(&step)?;
         }
         self.node(at)?.value.as_ref()
@@ -90,7 +89,7 @@ impl<V> Trie<V> {
     /// Sets the value of a pattern.
     pub fn insert(&mut self, pattern: &Pattern<'_>, value: V) {
         let mut at = ROOT;
-        for step in steps(pattern) {
+        for step in steps::steps(pattern.text) {
             let found = self.node(at).and_then(|node| node.child(&step));
             at = found.unwrap_or_else(|| self.add_child(at, &step));
         }
@@ -105,7 +104,7 @@ impl<V> Trie<V> {
     pub fn remove(&mut self, pattern: &Pattern<'_>) -> Option<V> {
         let mut path = vec![];
         let mut at = ROOT;
-        for step in steps(pattern) {
+        for step in steps::steps(pattern.text) {
             let child = self.node(at)?.child(&step)?;
             path.push((at, step));
             at = child;
@@ -190,7 +189,7 @@ impl<V> Trie<V> {
         };
         if let Some(parent) = self.nodes.get_mut(parent as usize) {
             match step {
-                Step::Literal((separator, word)) => {
+                Step::Literal(separator, word) => {
                     parent.literals.insert((*separator, Box::from(*word)), child);
                 }
                 Step::One(separator) => parent.ones.push((*separator, child)),
@@ -208,7 +207,7 @@ impl<V> Node<V> {
 
     fn child(&self, step: &Step<'_>) -> Option<u32> {
         match step {
-            Step::Literal((separator, word)) => self.literals.get(&(*separator, Box::from(*word))).copied(),
+            Step::Literal(separator, word) => self.literals.get(&(*separator, Box::from(*word))).copied(),
             Step::One(separator) => self.ones.iter().find(|(own, _)| own == separator).map(|(_, child)| *child),
             Step::Any => self.any,
         }
@@ -216,7 +215,7 @@ impl<V> Node<V> {
 
     fn cut(&mut self, step: &Step<'_>) {
         match step {
-            Step::Literal((separator, word)) => {
+            Step::Literal(separator, word) => {
                 self.literals.remove(&(*separator, Box::from(*word)));
             }
             Step::One(separator) => self.ones.retain(|(own, _)| own != separator),
@@ -227,40 +226,6 @@ impl<V> Node<V> {
     fn is_useless(&self) -> bool {
         self.value.is_none() && self.literals.is_empty() && self.ones.is_empty() && self.any.is_none()
     }
-}
-
-fn steps<'a>(pattern: &Pattern<'a>) -> impl Iterator<Item = Step<'a>> {
-    let mut after_any = false;
-    words(pattern.text).map(move |(separator, word)| {
-        let separator = separator.filter(|_| !after_any);
-        after_any = matches!(word, "**" | "#");
-        match word {
-            "*" => Step::One(separator),
-            "**" | "#" => Step::Any,
-            _ => Step::Literal((separator, word)),
-        }
-    })
-}
-
-fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
-    let mut separator = None;
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let own = separator;
-        let word = match text.split_once(['.', '/']) {
-            Some((word, tail)) => {
-                separator = text.get(word.len()..).and_then(|rest| rest.chars().next());
-                rest = Some(tail);
-                word
-            }
-            None => {
-                rest = None;
-                text
-            }
-        };
-        Some((own, word))
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use super::listing::{self, Listed};
 use super::queue::{Queue, Totals};
 use super::rules::Rules;
 use super::timers::Timers;
@@ -83,6 +84,21 @@ impl Queues {
             by_name.remove(name);
             meters::queues(by_name.len());
         }
+    }
+
+    /// See [`Broker::list`](super::Broker::list).
+    pub fn list(&self, after: Option<&str>, most: usize) -> Vec<Listed> {
+        let page: Vec<_> = {
+            let by_name = self.by_name.read();
+            let public = by_name.iter().filter(|(_, queue)| !queue.is_private());
+            let names = public.map(|(name, queue)| (&**name, queue));
+            listing::page(names, after, most).map(|(_, queue)| Arc::clone(queue)).collect()
+        };
+        let listed = |queue: Arc<Queue>| {
+            let ((messages, bytes), consumers) = (queue.len(), queue.consumers());
+            Listed::Queue { name: queue.name().into(), messages, bytes, consumers }
+        };
+        page.into_iter().map(listed).collect()
     }
 
     pub fn len(&self) -> usize {

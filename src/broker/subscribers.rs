@@ -11,7 +11,7 @@ use super::Selector;
 use super::queue::{Queue, Refusal};
 use crate::metrics;
 use crate::publication::{Overflow, Publication};
-use crate::session::{Delivery, Item, Queued, Subscription};
+use crate::session::{Delivery, Item, Queued, Session, Subscription};
 
 /// Whom a publication reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,6 +127,10 @@ impl Subscribers {
         self.list.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub fn add(&mut self, subscriber: Subscriber) {
         subscriber.subscription().set_position(self.list.len());
         self.list.push(subscriber);
@@ -154,6 +158,16 @@ impl Subscribers {
     pub fn deliver(&self, publication: &Arc<Publication>, now: Instant) -> Reach {
         let mut reach = Reach::default();
         for subscriber in &self.list {
+            reach += subscriber.deliver(publication, now);
+        }
+        reach
+    }
+
+    /// The same for the subscribers of one session.
+    pub fn deliver_to(&self, session: &Session, publication: &Arc<Publication>, now: Instant) -> Reach {
+        let mut reach = Reach::default();
+        let own = self.list.iter().filter(|one| one.subscription().session().serial() == session.serial());
+        for subscriber in own {
             reach += subscriber.deliver(publication, now);
         }
         reach

@@ -20,6 +20,7 @@ use std::time::Instant;
 use parking_lot::{Mutex, RwLock};
 
 use super::history::{Budget, History, Past};
+use super::listing::{self, Listed};
 use super::pattern::{Pattern, Trie};
 use super::rules::{Rule, Rules};
 use super::subscribers::{Reach, Subscriber, Subscribers};
@@ -72,8 +73,9 @@ struct TopicState {
 }
 
 /// The subscribers of one pattern.
-#[derive(Default)]
 struct Group {
+    /// The pattern as its first subscriber wrote it.
+    text: Box<str>,
     subscribers: Mutex<Subscribers>,
 }
 
@@ -177,7 +179,7 @@ impl Topics {
             meters::limit_reached("max_patterns");
             return Err(BrokerError::TooManyPatterns(self.max_patterns));
         }
-        let group = Arc::new(Group::default());
+        let group = Arc::new(Group { text: pattern.as_str().into(), subscribers: Mutex::default() });
         group.subscribers.lock().add(subscriber.clone());
         patterns.insert(pattern, group);
         // Under the write lock, so that nobody keeps an older match under the new number.
@@ -208,6 +210,34 @@ impl Topics {
 
     pub fn len(&self) -> (usize, usize) {
         (self.map.read().by_name.len(), self.patterns.read().len())
+    }
+
+    /// See [`Broker::list`](super::Broker::list).
+    pub fn list(&self, after: Option<&str>, most: usize) -> Vec<Listed> {
+        let page: Vec<_> = {
+            let map = self.map.read();
+            let names = map.by_name.iter().map(|(name, topic)| (&**name, topic));
+            listing::page(names, after, most).map(|(_, topic)| Arc::clone(topic)).collect()
+        };
+        let listed = |topic: Arc<Topic>| {
+            let subscribers = topic.state.lock().subscribers.len();
+            Listed::Topic { name: topic.name.clone(), subscribers }
+        };
+        page.into_iter().map(listed).collect()
+    }
+
+    /// The same for patterns.
+    pub fn list_patterns(&self, after: Option<&str>, most: usize) -> Vec<Listed> {
+        let page: Vec<_> = {
+            let patterns = self.patterns.read();
+            let texts = patterns.values().map(|group| (&*group.text, group));
+            listing::page(texts, after, most).map(|(_, group)| Arc::clone(group)).collect()
+        };
+        let listed = |group: Arc<Group>| {
+            let subscribers = group.subscribers.lock().len();
+            Listed::Pattern { name: group.text.clone(), subscribers }
+        };
+        page.into_iter().map(listed).collect()
     }
 
     /// The topic of that name, made if need be.
@@ -358,7 +388,8 @@ mod tests {
 
         fn subscriber(&self) -> Subscriber {
             let (settings, deadlines) = (Arc::default(), Arc::new(Deadlines::new(self.now)));
-            let session = Session::new("", Carrier::Http, settings, deadlines, Box::new(Mute), self.now);
+            let session =
+                Session::new(Default::default(), Carrier::Http, settings, deadlines, Box::new(Mute), self.now);
             Subscriber::Plain(Subscription::new(session, Version::V1_2, Some("1")))
         }
 

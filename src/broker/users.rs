@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::listing::{self, Listed};
 use super::subscribers::{Reach, Subscriber, Subscribers};
 use super::{BrokerError, meters};
 use crate::publication::Publication;
-use crate::session::Subscription;
+use crate::session::{Session, Subscription};
 
 /// All users with subscriptions of their own.
 pub(super) struct Users {
@@ -90,9 +91,39 @@ impl Users {
         subscribers.deliver(&Arc::new(publication), now)
     }
 
+    /// Delivers to the subscriptions of one session of a user, if there are any.
+    pub fn publish_to(
+        &self,
+        user: &str,
+        session: &Session,
+        local: &str,
+        publication: Publication,
+        now: Instant,
+    ) -> Reach {
+        let unreachable = Reach { unreachable: true, ..Reach::default() };
+        let Some(entry) = self.by_name.read().get(user).cloned() else { return unreachable };
+        let entry = entry.lock();
+        let Some(subscribers) = entry.by_local.get(local) else { return unreachable };
+        subscribers.deliver_to(session, &Arc::new(publication), now)
+    }
+
     /// Whether the user has subscriptions there.
     pub fn has(&self, user: &str, local: &str) -> bool {
         self.by_name.read().get(user).is_some_and(|entry| entry.lock().by_local.contains_key(local))
+    }
+
+    /// See [`Broker::list`](super::Broker::list).
+    pub fn list(&self, after: Option<&str>, most: usize) -> Vec<Listed> {
+        let page: Vec<(Box<str>, _)> = {
+            let by_name = self.by_name.read();
+            let names = by_name.iter().map(|(name, user)| (&**name, user));
+            listing::page(names, after, most).map(|(name, user)| (name.into(), Arc::clone(user))).collect()
+        };
+        let listed = |(name, user): (Box<str>, Arc<Mutex<User>>)| {
+            let subscriptions = user.lock().by_local.values().map(Subscribers::len).sum();
+            Listed::User { name, subscriptions }
+        };
+        page.into_iter().map(listed).collect()
     }
 
     /// The number of users with subscriptions.

@@ -31,10 +31,20 @@ pub enum CloseReason {
     StompError,
     /// The client sent DISCONNECT.
     StompDisconnect,
+    /// The client did not prove who it is, or somebody else spoke for it.
+    NotAuthenticated,
+    /// The proof of who the client is was good for a time that is over.
+    CredentialsExpired,
+    /// A rule or the application does not let the client in.
+    NotAllowed,
+    /// The application behind the session failed.
+    ApplicationFailed,
     /// The outbox reached `outbox_bytes` or `outbox_messages`: the client does not read as fast as it is sent to.
     SlowConsumer,
     /// Nothing was heard within `pong_timeout` after a websocket ping.
     NoPong,
+    /// The websocket server behind a bridge ended it, or is out of reach; with this code and reason.
+    Upstream(Close),
     /// The gateway is going down.
     Shutdown,
 }
@@ -42,15 +52,20 @@ pub enum CloseReason {
 impl CloseReason {
     /// The code and reason that the client is told.
     ///
+    /// 4401 and 4403 are HTTP's 401 and 403 in the range that is free for applications (RFC 6455, section 7.4.2).
     /// 4500 for slow consumers is the code that clients of Spring's SockJS support already know for it.
     pub fn close(&self) -> Close {
         match self {
-            Self::Application(close) => close.clone(),
+            Self::Application(close) | Self::Upstream(close) => close.clone(),
             Self::Peer | Self::EndOfStream | Self::StompDisconnect => Close::NORMAL,
             Self::Interrupted | Self::Expired => Close::INTERRUPTED,
             Self::BrokenFraming => Close::BROKEN_FRAMING,
             Self::Websocket { code, reason } => Close { code: *code, reason: (*reason).into() },
             Self::StompError => Close { code: 1002, reason: "STOMP protocol error".into() },
+            Self::NotAuthenticated => Close { code: 4401, reason: "Not authenticated".into() },
+            Self::CredentialsExpired => Close { code: 4401, reason: "Credentials expired".into() },
+            Self::NotAllowed => Close { code: 4403, reason: "Not allowed".into() },
+            Self::ApplicationFailed => Close { code: 1011, reason: "Internal error".into() },
             Self::SlowConsumer => Close { code: 4500, reason: "Messages are not read fast enough".into() },
             Self::NoPong => Close::NO_HEARTBEAT,
             Self::Shutdown => Close { code: 1001, reason: "Server shutdown".into() },
@@ -69,8 +84,13 @@ impl CloseReason {
             Self::Websocket { .. } => "websocket-error",
             Self::StompError => "stomp-error",
             Self::StompDisconnect => "stomp-disconnect",
+            Self::NotAuthenticated => "not-authenticated",
+            Self::CredentialsExpired => "credentials-expired",
+            Self::NotAllowed => "not-allowed",
+            Self::ApplicationFailed => "application-failed",
             Self::SlowConsumer => "slow-consumer",
             Self::NoPong => "no-pong",
+            Self::Upstream(_) => "upstream",
             Self::Shutdown => "shutdown",
         }
     }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -95,10 +95,21 @@ enum Next {
     Ping,
     Close(CloseReason),
     Beat(Beat),
-    Batch(VecDeque<Item>, usize),
+    Batch(VecDeque<Item>, usize, Option<Box<Waker>>),
 }
 
 impl Session {
+    /// Waits until a message of that many bytes can be queued beside what waits already, or the session is over. One task at a
+    /// time: for who passes messages on and can leave them where they come from.
+    pub fn poll_room(&self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
+        let mut outbox = self.outbox.lock();
+        if outbox.closing.is_some() || outbox.has_room_for(bytes, self.room()) {
+            return Poll::Ready(());
+        }
+        outbox.room_waker = Some(Box::new(cx.waker().clone()));
+        Poll::Pending
+    }
+
     /// Takes what is to be sent next and appends it to `out`, or registers the task to be woken.
     ///
     /// One call yields one frame, so a transport that must not merge frames (a poll, a chunk) calls once and one that may
@@ -131,7 +142,7 @@ impl Session {
                     outbox.beat = None;
                     let bytes = outbox.bytes;
                     let batch = outbox.take(budget);
-                    Next::Batch(batch, bytes - outbox.bytes)
+                    Next::Batch(batch, bytes - outbox.bytes, outbox.room_waker.take())
                 } else if let Some(reason) = &outbox.closing {
                     Next::Close(CloseReason::clone(reason))
                 } else if let Some(beat) = outbox.beat.take() {
@@ -163,10 +174,14 @@ impl Session {
                     write_beat(beat, wire, out);
                     return Poll::Ready(Drained::Frames);
                 }
-                Next::Batch(batch, cost) => {
+                Next::Batch(mut batch, cost, room_waker) => {
+                    if let Some(waker) = room_waker {
+                        waker.wake();
+                    }
                     self.mark_carried();
                     let before = out.ends.len();
                     let taken_back = claim(&batch, now);
+                    screen(&mut batch, &taken_back, now);
                     write_batch(&batch, &taken_back, cost, wire, out);
                     // A batch of nothing but withdrawn deliveries leaves nothing to send; an empty message is something.
                     if out.ends.len() > before {
@@ -192,8 +207,8 @@ fn write_beat(beat: Beat, wire: Wire<'_>, out: &mut Output) {
 
 /// Tells the sources of tracked deliveries that these are being written. Returns the subscriptions whose deliveries have
 /// been taken back meanwhile; usually there are none, and then nothing is allocated.
-fn claim<'b>(batch: &'b VecDeque<Item>, now: Instant) -> Vec<&'b Arc<Subscription>> {
-    let mut claimed: Vec<(&'b Arc<Subscription>, bool)> = Vec::new();
+fn claim(batch: &VecDeque<Item>, now: Instant) -> Vec<Arc<Subscription>> {
+    let mut claimed: Vec<(&Arc<Subscription>, bool)> = Vec::new();
     // From the end: the first that is met of a subscription is its last.
     for item in batch.iter().rev() {
         if let Item::Delivery(Delivery { subscription, tag, .. }) = item
@@ -203,12 +218,27 @@ fn claim<'b>(batch: &'b VecDeque<Item>, now: Instant) -> Vec<&'b Arc<Subscriptio
             claimed.push((subscription, subscription.claim(*tag, now)));
         }
     }
-    claimed.into_iter().filter(|(_, granted)| !granted).map(|(subscription, _)| subscription).collect()
+    claimed.into_iter().filter(|(_, granted)| !granted).map(|(subscription, _)| Arc::clone(subscription)).collect()
+}
+
+/// Takes out, or changes, what the screens of subscriptions say. Most have none, and then this is a glance at each item.
+fn screen(batch: &mut VecDeque<Item>, taken_back: &[Arc<Subscription>], now: Instant) {
+    let is_screened = |item: &Item| matches!(item, Item::Delivery(delivery) if delivery.subscription.is_screened());
+    if !batch.iter().any(is_screened) {
+        return;
+    }
+    batch.retain_mut(|item| match item {
+        Item::Delivery(delivery) if !taken_back.iter().any(|own| Arc::ptr_eq(own, &delivery.subscription)) => {
+            let subscription = Arc::clone(&delivery.subscription);
+            subscription.pass(delivery, now)
+        }
+        _ => true,
+    });
 }
 
 fn write_batch(
     batch: &VecDeque<Item>,
-    taken_back: &[&Arc<Subscription>],
+    taken_back: &[Arc<Subscription>],
     cost: usize,
     wire: Wire<'_>,
     out: &mut Output,

@@ -26,5 +26,5 @@ pub use message::Message;
 pub use outbox::{Item, Queued};
 pub use protocol::Protocol;
 pub use registry::{Opened, Registry, RegistryFull};
-pub use session::{Attach, Carrier, Departure, Flow, ReceiverId, Session, Timeout};
-pub use subscription::{Delivery, Source, Subscription, Tag, Traits};
+pub use session::{Attach, Carrier, Departure, Flow, Name, ReceiverId, Session, Timeout};
+pub use subscription::{Delivery, Passed, Screen, Source, Subscription, Tag, Traits};

@@ -118,6 +118,8 @@ pub(super) struct Outbox {
     /// When something was taken last, or when the session began to close.
     pub last_sent: Instant,
     pub waker: Option<Waker>,
+    /// Who waits for [room](Outbox::has_room_for). Boxed, since hardly any session has one.
+    pub room_waker: Option<Box<Waker>>,
 }
 
 impl Outbox {
@@ -137,6 +139,7 @@ impl Outbox {
             stomp_interval: Duration::ZERO,
             last_sent: now,
             waker: None,
+            room_waker: None,
         }
     }
 
@@ -191,6 +194,11 @@ impl Outbox {
     /// The configuration key of the limit that has just been met.
     pub fn limit(&self, room: Room) -> &'static str {
         if self.bounded().items >= room.items { "outbox_messages" } else { "outbox_bytes" }
+    }
+
+    /// Whether a message of that cost can be queued without ending the session.
+    pub fn has_room_for(&self, cost: usize, room: Room) -> bool {
+        self.fits(cost, room)
     }
 
     fn fits(&self, cost: usize, room: Room) -> bool {

@@ -44,7 +44,13 @@ pub trait Protocol: Send {
         None
     }
 
-    /// The pause may be over: goes on with what was kept.
+    /// Whether nothing more can be done for the client until an answer comes that somebody else was asked for. Whoever brings
+    /// it calls [`Session::resume`].
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
+    /// The pause may be over, or the answer be there: goes on with what was kept.
     fn resume(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), CloseReason> {
         let _ = (session, now);
         Ok(())

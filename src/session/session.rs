@@ -74,6 +74,9 @@ pub enum Flow {
     /// The client sends faster than its messages can be passed on. Read nothing more from it for this long (zero: until
     /// other tasks have run), then call [`Session::resume`].
     Pause(Duration),
+    /// The client's next message must wait for an answer that the session itself waits for. Read nothing more from it until
+    /// [`Session::poll_answered`] says so, then call [`Session::resume`].
+    Wait,
     /// One of them ended the session; those behind it are void.
     Closed,
     /// The session was over before; none was processed.
@@ -93,6 +96,8 @@ pub enum Timeout {
 pub struct Session {
     serial: u64,
     id: Box<str>,
+    /// The user whom the request proved that opened it. Requests of others are none of its.
+    owner: Option<Box<str>>,
     carrier: Carrier,
     settings: Arc<config::Session>,
     deadlines: Arc<Deadlines>,
@@ -107,12 +112,23 @@ struct Inbound {
     protocol: Option<Box<dyn Protocol>>,
     last_received: Instant,
     ping_sent: Option<Instant>,
+    /// Who reads for the client and waits until the protocol has the answer that it waits for.
+    waiting: Vec<Waker>,
+}
+
+/// What names a new session.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Name<'a> {
+    /// The id that the client chose; empty where the transport has none.
+    pub id: &'a str,
+    /// The user whom the request proved that opened the session, if it proved any.
+    pub owner: Option<&'a str>,
 }
 
 impl Session {
-    /// A new session with the `id` that the client chose; empty where the transport has none.
+    /// A new session.
     pub fn new(
-        id: &str,
+        name: Name<'_>,
         carrier: Carrier,
         settings: Arc<config::Session>,
         deadlines: Arc<Deadlines>,
@@ -122,14 +138,20 @@ impl Session {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            id: id.into(),
+            id: name.id.into(),
+            owner: name.owner.map(Box::from),
             carrier,
             settings,
             deadlines,
             armed: Armed::new(),
             carried: AtomicBool::new(false),
             outbox: Mutex::new(Outbox::new(!carrier.speaks_sockjs(), now)),
-            inbound: Mutex::new(Inbound { protocol: Some(protocol), last_received: now, ping_sent: None }),
+            inbound: Mutex::new(Inbound {
+                protocol: Some(protocol),
+                last_received: now,
+                ping_sent: None,
+                waiting: Vec::new(),
+            }),
         })
     }
 
@@ -141,6 +163,12 @@ impl Session {
     /// The id from the URL. Whoever knows it can read the session: it belongs in no log.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether a request that proves to come from `user`, or from nobody in particular, may be this session's: it must prove
+    /// what the request proved that opened it.
+    pub fn is_owned_by(&self, user: Option<&str>) -> bool {
+        self.owner.as_deref() == user
     }
 
     /// What carries the session.
@@ -263,6 +291,19 @@ impl Session {
         self.with_protocol(now, |protocol, session| protocol.resume(session, now))
     }
 
+    /// Waits for the end of a [`Flow::Wait`].
+    pub fn poll_answered(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inbound = self.inbound.lock();
+        let waits = inbound.protocol.as_ref().is_some_and(|protocol| protocol.is_waiting());
+        if !waits || !self.is_open() {
+            return Poll::Ready(());
+        }
+        if !inbound.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            inbound.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// Queues an item for the client and wakes its receiver.
     ///
     /// An item that does not fit ends the session, unless its publication says that something may be dropped instead.
@@ -306,6 +347,28 @@ impl Session {
         }
     }
 
+    /// Ends the session soon, with what is queued before the close. Unlike [`close`](Self::close) it may be called with
+    /// whatever locks held.
+    pub fn end_soon(self: &Arc<Self>, reason: CloseReason) {
+        let waker = {
+            let mut outbox = self.outbox.lock();
+            if !outbox.close(reason.clone()) {
+                return;
+            }
+            outbox.waker.take()
+        };
+        self.report_closed(&reason);
+        self.deadlines.arm_now(self);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Has the session look soon whether it has something to do. It may be called with whatever locks held.
+    pub fn look_soon(self: &Arc<Self>) {
+        self.deadlines.arm_now(self);
+    }
+
     /// Takes out what waits for a subscription that has ended.
     pub fn withdraw(&self, subscription: &Subscription) {
         // Dropped without the lock.
@@ -317,7 +380,7 @@ impl Session {
         !self.outbox.lock().is_full(self.room())
     }
 
-    fn room(&self) -> Room {
+    pub(super) fn room(&self) -> Room {
         Room { bytes: self.settings.outbox_bytes, items: self.settings.outbox_messages }
     }
 
@@ -379,6 +442,7 @@ impl Session {
             return Timeout::Over;
         }
         let mut wakers = [None, None];
+        let mut waiting = Vec::new();
         let inbound_deadline = {
             let mut inbound = self.inbound.lock();
             if self.is_open() {
@@ -389,6 +453,9 @@ impl Session {
                 }
                 wakers[0] = self.check_liveness(&mut inbound, now);
             }
+            if !inbound.protocol.as_ref().is_some_and(|protocol| protocol.is_waiting()) {
+                waiting = std::mem::take(&mut inbound.waiting);
+            }
             self.inbound_deadline(&inbound)
         };
         let outbox_deadline = {
@@ -396,7 +463,7 @@ impl Session {
             wakers[1] = self.beat(&mut outbox, now);
             self.outbox_deadline(&outbox, now)
         };
-        for waker in wakers.into_iter().flatten() {
+        for waker in wakers.into_iter().flatten().chain(waiting) {
             waker.wake();
         }
         self.arm([inbound_deadline, outbox_deadline].into_iter().flatten().min());
@@ -409,20 +476,32 @@ impl Session {
         now: Instant,
         call: impl FnOnce(&mut dyn Protocol, &Arc<Self>) -> Result<(), CloseReason>,
     ) -> Flow {
-        let mut inbound = self.inbound.lock();
-        inbound.last_received = now;
-        inbound.ping_sent = None;
-        if !self.is_open() {
-            return Flow::Gone;
+        let (flow, waiting) = {
+            let mut inbound = self.inbound.lock();
+            inbound.last_received = now;
+            inbound.ping_sent = None;
+            if !self.is_open() {
+                return Flow::Gone;
+            }
+            let Some(protocol) = &mut inbound.protocol else { return Flow::Gone };
+            let flow = match call(protocol.as_mut(), self) {
+                Ok(()) if protocol.is_waiting() => Flow::Wait,
+                Ok(()) => protocol.pause().map_or(Flow::Continue, Flow::Pause),
+                Err(reason) => {
+                    self.end(&mut inbound, reason, now);
+                    Flow::Closed
+                }
+            };
+            if flow != Flow::Closed {
+                self.arm(self.inbound_deadline(&inbound));
+            }
+            let waiting = if flow == Flow::Wait { Vec::new() } else { std::mem::take(&mut inbound.waiting) };
+            (flow, waiting)
+        };
+        for waker in waiting {
+            waker.wake();
         }
-        let Some(protocol) = &mut inbound.protocol else { return Flow::Gone };
-        if let Err(reason) = call(protocol.as_mut(), self) {
-            self.end(&mut inbound, reason, now);
-            return Flow::Closed;
-        }
-        let pause = protocol.pause();
-        self.arm(self.inbound_deadline(&inbound));
-        pause.map_or(Flow::Continue, Flow::Pause)
+        flow
     }
 
     /// The one place where a session ends: the protocol is told once, the outbox begins to close, the receiver wakes.
@@ -435,6 +514,9 @@ impl Session {
         };
         if first {
             self.report_closed(&reason);
+        }
+        for waker in std::mem::take(&mut inbound.waiting) {
+            waker.wake();
         }
         if let Some(mut protocol) = inbound.protocol.take() {
             protocol.closed(self, &reason, now);
@@ -494,6 +576,11 @@ impl Session {
     fn check_liveness(self: &Arc<Self>, inbound: &mut Inbound, now: Instant) -> Option<Waker> {
         if !self.carrier.has_pings() {
             return None;
+        }
+        if inbound.protocol.as_ref().is_some_and(|protocol| protocol.is_waiting()) {
+            // Nothing is read from it now, its pongs included.
+            inbound.last_received = now;
+            inbound.ping_sent = None;
         }
         match inbound.ping_sent {
             Some(at) if now >= at + self.settings.pong_timeout => {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::Session;
+use super::{CloseReason, Session};
 use crate::publication::Publication;
 use crate::stomp::{self, Version};
 
@@ -22,6 +22,7 @@ pub struct Subscription {
     head: Box<str>,
     traits: Traits,
     source: OnceLock<Arc<dyn Source>>,
+    screen: Option<Arc<dyn Screen>>,
     active: AtomicBool,
     position: AtomicUsize,
     slot: AtomicUsize,
@@ -43,6 +44,28 @@ pub trait Source: Send + Sync {
     /// The session is about to write the deliveries of this subscription up to that tag. Returns whether they still are
     /// this subscription's: if not, they have been taken back and must not be written.
     fn claim(&self, subscription: &Subscription, up_to: Tag, now: Instant) -> bool;
+
+    /// A delivery that was claimed has not been written after all, and is not to be tried again.
+    fn reject(&self, subscription: &Subscription, tag: Tag, now: Instant);
+}
+
+/// Sees every message of a subscription before it is written, and may change it or keep it back.
+pub trait Screen: Send + Sync {
+    /// Decides about one message. Called for each time that it is written, without any lock.
+    fn screen(&self, publication: &Arc<Publication>) -> Passed;
+}
+
+/// What becomes of a message that was [screened](Screen).
+#[derive(Debug)]
+pub enum Passed {
+    /// It is written as it is.
+    AsIs,
+    /// This is written in its place.
+    Instead(Arc<Publication>),
+    /// It is not written. One that had to be acknowledged is rejected.
+    KeptBack,
+    /// It cannot be said what is to be written. The session ends; one that had to be acknowledged goes to somebody else.
+    Broken,
 }
 
 /// One publication on its way to one subscription.
@@ -148,6 +171,17 @@ impl Subscription {
 
     /// As [`new`](Self::new), with what else its MESSAGE frames are to say.
     pub fn with_traits(session: Arc<Session>, version: Version, id: Option<&str>, traits: Traits) -> Arc<Self> {
+        Self::screened(session, version, id, traits, None)
+    }
+
+    /// As [`with_traits`](Self::with_traits), with somebody who sees its messages before they are written.
+    pub fn screened(
+        session: Arc<Session>,
+        version: Version,
+        id: Option<&str>,
+        traits: Traits,
+        screen: Option<Arc<dyn Screen>>,
+    ) -> Arc<Self> {
         let mut head = BytesMut::from(&b"MESSAGE\n"[..]);
         if let Some(id) = id {
             head.extend_from_slice(b"subscription:");
@@ -161,6 +195,7 @@ impl Subscription {
             head,
             traits,
             source: OnceLock::new(),
+            screen,
             active: AtomicBool::new(true),
             position: AtomicUsize::new(usize::MAX),
             slot: AtomicUsize::new(usize::MAX),
@@ -200,6 +235,35 @@ impl Subscription {
     /// Claims tracked deliveries, see [`Source::claim`].
     pub(super) fn claim(&self, up_to: Tag, now: Instant) -> bool {
         self.source.get().is_none_or(|source| source.claim(self, up_to, now))
+    }
+
+    /// Asks whether a message may be written; what may not is over.
+    pub(super) fn pass(&self, delivery: &mut Delivery, now: Instant) -> bool {
+        let Some(screen) = &self.screen else { return true };
+        match screen.screen(&delivery.publication) {
+            Passed::AsIs => true,
+            Passed::Instead(publication) => {
+                delivery.publication = publication;
+                true
+            }
+            Passed::KeptBack => {
+                if delivery.tag.is_tracked()
+                    && let Some(source) = self.source.get()
+                {
+                    source.reject(self, delivery.tag, now);
+                }
+                false
+            }
+            Passed::Broken => {
+                self.session.end_soon(CloseReason::ApplicationFailed);
+                false
+            }
+        }
+    }
+
+    /// Whether messages of it are [screened](Screen).
+    pub(super) fn is_screened(&self) -> bool {
+        self.screen.is_some()
     }
 
     /// Where it stands in its destination's subscriber list; kept by that list, under that list's lock, so that leaving a

@@ -362,12 +362,7 @@ impl Fields {
 
     /// What of the headers of a SEND goes on to its MESSAGE.
     fn of_message(mut self) -> Headers {
-        self.headers.retain(|name, _| {
-            !matches!(
-                name,
-                "content-length" | "message-id" | "subscription" | "ack" | "redelivered" | "receipt-id" | "x-offset"
-            )
-        });
+        self.headers.keep_for_message();
         self.headers
     }
 }

@@ -4,6 +4,23 @@
 
 use std::fmt;
 
+/// What is not the sender's to say in a MESSAGE.
+const RESERVED: [&str; 10] = [
+    "destination",
+    "content-length",
+    "message-id",
+    "subscription",
+    "ack",
+    "redelivered",
+    "receipt",
+    "receipt-id",
+    "transaction",
+    "x-offset",
+];
+
+/// Headers that hold what a client proves itself by, in whatever case.
+const CREDENTIALS: [&str; 5] = ["login", "passcode", "authorization", "proxy-authorization", "cookie"];
+
 /// An ordered list of header names and values, unescaped. An empty list holds no memory.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
@@ -36,6 +53,12 @@ impl Headers {
         first
     }
 
+    /// Takes out what a server sets on a MESSAGE itself, and what is between a client and its server only, so that neither a
+    /// client nor an application can forge it (STOMP 1.2, MESSAGE).
+    pub fn keep_for_message(&mut self) {
+        self.retain(|name, _| !RESERVED.contains(&name));
+    }
+
     /// Keeps the headers for whose name and value `keep` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
         self.entries.retain(|(name, value)| keep(name, value));
@@ -63,13 +86,15 @@ impl<N: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(N, V)> for Headers {
     }
 }
 
+/// Whether a header holds, by its name, what nobody but the gateway is to see.
+pub(crate) fn is_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential))
+}
+
 impl fmt::Debug for Headers {
     /// Shows everything but credentials, which must never reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.iter().map(|(name, value)| match name {
-            "passcode" | "login" | "authorization" | "Authorization" => (name, "***"),
-            _ => (name, value),
-        });
+        let shown = self.iter().map(|(name, value)| if is_credential(name) { (name, "***") } else { (name, value) });
         f.debug_map().entries(shown).finish()
     }
 }
@@ -101,8 +126,10 @@ mod tests {
 
     #[test]
     fn debug_hides_credentials() {
-        let headers: Headers = [("login", "ann"), ("passcode", "secret")].into_iter().collect();
+        let names = ["login", "passcode", "Passcode", "AUTHORIZATION", "Cookie", "Proxy-Authorization"];
+        let mut headers: Headers = names.map(|name| (name, "secret")).into_iter().collect();
+        headers.push("foo", "seen");
         let shown = format!("{headers:?}");
-        assert!(!shown.contains("secret") && !shown.contains("ann"), "{shown}");
+        assert!(!shown.contains("secret") && shown.contains("seen"), "{shown}");
     }
 }

@@ -23,5 +23,6 @@ pub use escape::{UndefinedEscape, escape_name_into, escape_value_into, unescape}
 pub use event::{Ack, AckMode, Acknowledged, Connect, Event, Passcode, Send, Subscribe, Unsubscribe, UnsubscribeBy};
 pub use frame::Frame;
 pub use headers::Headers;
+pub(crate) use headers::is_credential;
 pub use parser::{Input, Limits, Parser};
 pub use version::Version;

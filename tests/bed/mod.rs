@@ -15,10 +15,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use towpath::config::{self, AllowedOrigins, Config, Service};
-use towpath::gateway::{Endpoint, Gateway, Receiving};
+use towpath::gateway::{Endpoint, Gateway, Receiving, Visitor, Wiring};
 use towpath::session::{
-    Carrier, CloseReason, Deadlines, Departure, Drained, Flow, Message, Output, Protocol, Queued, ReceiverId, Session,
-    Wire,
+    Carrier, CloseReason, Deadlines, Departure, Drained, Flow, Message, Name, Output, Protocol, Queued, ReceiverId,
+    Session, Wire,
 };
 use towpath::sockjs::Framing;
 
@@ -50,13 +50,21 @@ pub fn config(service: Service, change: impl FnOnce(&mut config::Endpoint)) -> C
 pub struct Bed {
     pub gateway: Gateway,
     pub now: Instant,
+    /// Whom the requests prove to come from.
+    pub visitor: Visitor,
     start: Instant,
 }
 
 impl Bed {
     pub fn new(config: &Config) -> Self {
+        Self::wired(config, Wiring::default())
+    }
+
+    /// With an application behind the gateway.
+    pub fn wired(config: &Config, wiring: Wiring) -> Self {
         let start = Instant::now();
-        Self { gateway: Gateway::new(config, start), now: start, start }
+        let gateway = Gateway::with(config, wiring, start);
+        Self { gateway, now: start, visitor: Visitor::default(), start }
     }
 
     pub fn of(service: Service) -> Self {
@@ -78,7 +86,7 @@ impl Bed {
 
     /// What a receiving request over HTTP finds.
     pub fn attach(&self, id: &str) -> Receiving {
-        self.gateway.attach(self.endpoint(), id, "test", self.now).expect("the endpoint has room")
+        self.gateway.attach(self.endpoint(), id, "test", &self.visitor, self.now).expect("the endpoint has room")
     }
 
     /// A receiver that stays attached, as of a streaming transport.
@@ -98,7 +106,7 @@ impl Bed {
                 let close = reason.close();
                 return Some(format!("c[{},{:?}]", close.code, close.reason));
             }
-            Receiving::Busy => panic!("busy"),
+            Receiving::Busy | Receiving::Foreign => panic!("another has it"),
         };
         let mut reader = Reader::new(Arc::clone(&session), receiver, Some(Framing::xhr()));
         let frame = reader.one(self);
@@ -120,7 +128,7 @@ impl Bed {
     pub fn open(&self, carrier: Carrier) -> Reader {
         let opened = match carrier {
             Carrier::Tcp => self.gateway.open_tcp(self.now),
-            carrier => self.gateway.open_socket(self.endpoint(), carrier, "test", self.now),
+            carrier => self.gateway.open_socket(self.endpoint(), carrier, "test", &self.visitor, self.now),
         };
         let (session, receiver) = opened.expect("the endpoint has room");
         Reader::new(session, receiver, (carrier == Carrier::Websocket).then(Framing::websocket))
@@ -128,7 +136,7 @@ impl Bed {
 
     /// What a sending request over HTTP does; `None` is its 404.
     pub fn send(&self, id: &str, texts: &[&str]) -> Option<Flow> {
-        let session = self.gateway.find(self.endpoint(), id)?;
+        let session = self.gateway.find(self.endpoint(), id, &self.visitor, self.now)?;
         Some(self.receive(&session, texts))
     }
 
@@ -295,7 +303,8 @@ impl Lone {
     pub fn new(carrier: Carrier, endpoint: config::Endpoint, protocol: impl Protocol + 'static, now: Instant) -> Self {
         let deadlines = Arc::new(Deadlines::new(now));
         let (settings, protocol) = (Arc::new(endpoint.session()), Box::new(protocol));
-        let session = Session::new("lone", carrier, settings, Arc::clone(&deadlines), protocol, now);
+        let session =
+            Session::new(Name { id: "lone", owner: None }, carrier, settings, Arc::clone(&deadlines), protocol, now);
         Self { session, deadlines }
     }
 }

@@ -36,8 +36,17 @@ impl Client {
 
     /// A client that is connected with that `heart-beat` header, and the CONNECTED it got.
     pub fn beating(bed: &Bed, carrier: Carrier, version: Version, beats: &str) -> (Self, Frame) {
+        Self::greeting(bed, carrier, version, &connect(version).with("heart-beat", beats))
+    }
+
+    /// A client that logs in by that name, with STOMP 1.2.
+    pub fn login(bed: &Bed, carrier: Carrier, name: &str) -> Self {
+        Self::greeting(bed, carrier, Version::V1_2, &connect(Version::V1_2).with("login", name)).0
+    }
+
+    fn greeting(bed: &Bed, carrier: Carrier, version: Version, connect: &Frame) -> (Self, Frame) {
         let mut client = Self::fresh(bed, carrier);
-        assert_eq!(client.send(bed, &connect(version).with("heart-beat", beats)), Flow::Continue);
+        assert_eq!(client.send(bed, connect), Flow::Continue);
         let mut frames = client.frames(bed);
         assert_eq!(frames.len(), 1, "{frames:?}");
         let connected = frames.remove(0);

@@ -151,7 +151,11 @@ pub(super) struct Consumers {
 
 impl Consumers {
     pub fn is_empty(&self) -> bool {
-        self.slots.len() == self.free.len()
+        self.len() == 0
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
     /// Whether some consumer has a selector.

@@ -310,6 +310,16 @@ impl Queue {
         (state.messages, state.bytes)
     }
 
+    /// How many consume from it.
+    pub fn consumers(&self) -> usize {
+        self.state.lock().consumers.len()
+    }
+
+    /// Whether it goes with its consumer.
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
+
     /// Takes the queue out of the map of queues if nobody needs it. Called without the lock.
     fn remove_if(&self, unused: bool) {
         if unused && let Some(broker) = self.broker.upgrade() {
@@ -367,6 +377,13 @@ impl Source for Queue {
         }
         self.bury(dead, now);
         true
+    }
+
+    fn reject(&self, subscription: &Subscription, tag: Tag, now: Instant) {
+        // One that needs no acknowledgement is consumed by now.
+        if self.acknowledge(subscription, Tags::One(tag.number()), Verdict::Reject, now).is_none() {
+            metrics::message_dropped("kept-back");
+        }
     }
 }
 

@@ -9,35 +9,61 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
+use super::super::Caller;
+use super::super::answers::Failure;
+use super::super::interceptors::{Event as Occurrence, Inbound};
+use super::asking::{REFRESH, drop_credentials, refused_by};
 use super::subscriptions::{Key, Subscribed};
 use super::transactions::{Action, invalid};
 use super::{Commit, Done, Stomp, Stop};
-use crate::broker::{Broker, BrokerError, Destination, Reach, Selector, Subscribing, Verdict};
-use crate::config::{SendToUsers, UnknownUser};
+use crate::broker::{Broker, BrokerError, Destination, Membership, Reach, Selector, Subscribing, Verdict};
+use crate::config::{self, Guarded, SendToUsers, UnknownUser};
 use crate::metrics;
 use crate::publication::TRANSFER_ENCODING;
-use crate::session::{Carrier, Session, Subscription, Traits};
+use crate::session::{Carrier, CloseReason, Session, Subscription, Traits};
 use crate::stomp::{Ack, AckMode, Headers, ProtocolError, Send, Subscribe, Unsubscribe, UnsubscribeBy, Violation};
 
 impl Stomp {
-    pub(super) fn send(&mut self, session: &Arc<Session>, send: Send, now: Instant) -> Result<Done, Stop> {
-        let Send { destination, transaction, mut headers, body, .. } = send;
-        let body = self.decoded(&mut headers, body)?;
-        self.check_addressee(&destination)?;
+    pub(super) fn send(&mut self, session: &Arc<Session>, mut send: Send, now: Instant) -> Result<Done, Stop> {
+        if send.destination == REFRESH {
+            return self.refresh(session, send, now);
+        }
+        let caller = self.caller()?;
+        let Send { destination, headers, body, .. } = &mut send;
+        *body = self.decoded(headers, std::mem::take(body))?;
+        drop_credentials(headers);
+        let seen = self.service.hooks.inbound(&mut Inbound::Send { caller: &caller, destination, headers, body });
+        if let Err(failure) = seen {
+            return match send.transaction {
+                None => self.tell_failure(session, &send.destination, failure, send.receipt.as_deref(), now),
+                // A transaction is not to be committed without one of its parts.
+                Some(_) => Err(refused_by(failure)),
+            };
+        }
+        self.check_allowed(&caller, Guarded::Send, &send.destination)?;
+        let Send { destination, transaction, mut headers, body, receipt } = send;
         if let Some(reply_to) = headers.get("reply-to").filter(|reply_to| Broker::is_temp_queue(reply_to)) {
             let reply_queue = self.reply_queue(session, reply_to.to_owned(), now)?;
             headers.remove("reply-to");
             headers.push("reply-to", reply_queue);
         }
+        let application = self.service.application.owns(&destination);
         if let Some(transaction) = transaction {
             // A transaction that cannot work is not to fail only at its end.
-            if let Err(error) = Destination::of_send(&destination) {
+            if !application && let Err(error) = Destination::of_send(&destination, self.service.broker.topic_prefixes())
+            {
                 return Err(refused(&error.into(), &destination));
             }
+            self.check_addressee(&destination)?;
             let action = Action::Send { destination, headers, body };
             self.transactions.add(&transaction, action, &self.service.settings)?;
             return Ok(Done::Fully);
         }
+        if application {
+            let message = self.incoming(destination, headers, body, caller);
+            return self.hand_over(session, message, receipt, now);
+        }
+        self.check_addressee(&destination)?;
         let sent = self.service.broker.send(&destination, headers, body, now);
         let reach = sent.map_err(|error| refused(&error, &destination))?;
         self.published(&destination, reach, now)
@@ -46,18 +72,52 @@ impl Stomp {
     pub(super) fn subscribe(
         &mut self,
         session: &Arc<Session>,
+        mut subscribe: Subscribe,
+        now: Instant,
+    ) -> Result<Done, Stop> {
+        let caller = self.caller()?;
+        // An interceptor may send it elsewhere; the client will name it as it did.
+        let key = Key::of(&subscribe);
+        self.check_new(&key)?;
+        let Subscribe { destination, headers, .. } = &mut subscribe;
+        drop_credentials(headers);
+        if let Err(failure) =
+            self.service.hooks.inbound(&mut Inbound::Subscribe { caller: &caller, destination, headers })
+        {
+            return self.refuse_subscribe(session, key, subscribe, failure, now);
+        }
+        if let Err(stop) = self.check_allowed(&caller, Guarded::Subscribe, &subscribe.destination) {
+            return match self.service.refused_subscribe {
+                config::Errors::Error => Err(stop),
+                config::Errors::Message => {
+                    let failure = Failure::new("the rules do not allow this subscription");
+                    // Where nobody would hear it, it is the same refusal as without softness.
+                    self.refuse_subscribe(session, key, subscribe, failure, now).map_err(|_| stop)
+                }
+            };
+        }
+        if self.service.application.owns(&subscribe.destination) || self.service.asks.subscribe {
+            return self.ask_about(session, key, subscribe, caller, now);
+        }
+        self.subscribe_at_broker(session, key, subscribe, &caller, now)
+    }
+
+    pub(super) fn subscribe_at_broker(
+        &mut self,
+        session: &Arc<Session>,
+        key: Key,
         subscribe: Subscribe,
+        caller: &Caller,
         now: Instant,
     ) -> Result<Done, Stop> {
         let Subscribe { id, destination, ack, headers, .. } = subscribe;
-        let key = id.clone().map_or_else(|| Key::Destination(destination.clone()), Key::Id);
-        self.check_new(&key)?;
         let selector = headers.get("selector").map(|text| self.selector(text)).transpose()?;
         let prefetch = headers.get("prefetch-count").map(prefetch_count).transpose()?;
         let past = headers.get("x-history").map(last).transpose()?;
         let number = self.subscriptions.next_number();
         let traits = Traits { number, acknowledged: ack != AckMode::Auto, offsets: past.is_some() };
-        let subscription = Subscription::with_traits(Arc::clone(session), self.version(), id.as_deref(), traits);
+        let screen = self.service.hooks.screen(caller);
+        let subscription = Subscription::screened(Arc::clone(session), self.version(), id.as_deref(), traits, screen);
         let asked = Subscribing {
             destination: &destination,
             subscription: &subscription,
@@ -65,13 +125,15 @@ impl Stomp {
             prefetch,
             selector,
             past,
-            user: &self.user,
+            user: caller.user(),
         };
         let membership = self.service.broker.subscribe(asked, now).map_err(|error| refused(&error, &destination))?;
-        self.subscriptions.insert(key, number, Subscribed { membership, ack, implied: false });
+        self.subscriptions.insert(key, number, Subscribed::at_broker(membership, ack));
         if past.is_some() && !session.has_room() {
             self.pace.replayed(session.carrier(), now);
         }
+        let id = id.as_deref().unwrap_or_default();
+        self.tell(&Occurrence::Subscribed { caller, destination: &destination, id })?;
         Ok(Done::Fully)
     }
 
@@ -87,7 +149,14 @@ impl Stomp {
         let Some(subscribed) = self.subscriptions.remove(&key) else {
             return Err(Stop::violation(Violation::UnknownSubscription, "no subscription of that name is open"));
         };
-        self.service.broker.unsubscribe(&subscribed.membership, now);
+        if let Some(membership) = &subscribed.membership {
+            self.service.broker.unsubscribe(membership, now);
+        }
+        if subscribed.refused {
+            return Ok(Done::Fully);
+        }
+        let (Key::Id(id) | Key::Destination(id)) = &key;
+        self.tell(&Occurrence::Unsubscribed { caller: &self.caller()?, id })?;
         Ok(Done::Fully)
     }
 
@@ -95,16 +164,16 @@ impl Stomp {
         if let Some(transaction) = &ack.transaction {
             self.transactions.check(transaction)?;
         }
-        let (subscription, subscribed, named) = self.subscriptions.acknowledged(ack)?;
+        let (subscription, membership, named) = self.subscriptions.acknowledged(ack)?;
         let not_held = |_| {
             let detail = "it was not delivered yet, or has been acknowledged, given back, or taken into a transaction";
             Stop::violation(Violation::UnknownMessage, detail)
         };
         let Some(transaction) = &ack.transaction else {
-            subscribed.membership.acknowledge(named, verdict, now).map_err(not_held)?;
+            membership.acknowledge(named, verdict, now).map_err(not_held)?;
             return Ok(Done::Fully);
         };
-        let deliveries = subscribed.membership.reserve(named).map_err(not_held)?;
+        let deliveries = membership.reserve(named).map_err(not_held)?;
         let action = Action::Acknowledge { subscription, deliveries, verdict };
         self.transactions.add(transaction, action, &self.service.settings)?;
         Ok(Done::Fully)
@@ -116,6 +185,7 @@ impl Stomp {
         let mut places = Vec::new();
         for action in &actions {
             match action {
+                Action::Send { destination, .. } if self.service.application.owns(destination) => {}
                 Action::Send { destination, headers, body } => {
                     let place = self.service.broker.reserve(destination, headers, body.len(), now);
                     let place = place.map_err(|error| refused(&error, destination))?;
@@ -125,7 +195,7 @@ impl Stomp {
                     places.push(place);
                 }
                 Action::Acknowledge { subscription, .. } => {
-                    if self.subscriptions.by_number(*subscription).is_none() {
+                    if self.subscriptions.membership(*subscription).is_none() {
                         let what = "acknowledges messages of a subscription that has ended; they go to others";
                         return Err(invalid(transaction, what).into());
                     }
@@ -143,6 +213,12 @@ impl Stomp {
         let Some(mut commit) = self.committing.take() else { return true };
         while let Some(action) = commit.actions.next() {
             match action {
+                Action::Send { destination, headers, body } if self.service.application.owns(&destination) => {
+                    if let Ok(caller) = self.caller() {
+                        let message = self.incoming(destination, headers, body, caller);
+                        self.hand_over_committed(session, message, now);
+                    }
+                }
                 Action::Send { destination, headers, body } => {
                     let Some(place) = commit.places.next() else { continue };
                     let reach = self.service.broker.publish(place, &destination, headers, body, now);
@@ -152,12 +228,12 @@ impl Stomp {
                     }
                 }
                 Action::Acknowledge { subscription, deliveries, verdict } => {
-                    if let Some(subscribed) = self.subscriptions.by_number(subscription) {
-                        subscribed.membership.acknowledge_reserved(&deliveries, verdict, now);
+                    if let Some(membership) = self.subscriptions.membership(subscription) {
+                        membership.acknowledge_reserved(&deliveries, verdict, now);
                     }
                 }
             }
-            if self.pace.is_paused() && !whole {
+            if self.is_held_up() && !whole {
                 self.committing = Some(commit);
                 return false;
             }
@@ -169,9 +245,9 @@ impl Stomp {
     pub(super) fn abort(&mut self, transaction: &str) -> Result<Done, Stop> {
         for action in self.transactions.end(transaction)? {
             if let Action::Acknowledge { subscription, deliveries, .. } = action
-                && let Some(subscribed) = self.subscriptions.by_number(subscription)
+                && let Some(membership) = self.subscriptions.membership(subscription)
             {
-                subscribed.membership.release(&deliveries);
+                membership.release(&deliveries);
             }
         }
         Ok(Done::Fully)
@@ -198,7 +274,7 @@ impl Stomp {
 
     /// The body as it was before a client that can send text only made it base64.
     fn decoded(&self, headers: &mut Headers, body: Bytes) -> Result<Bytes, Stop> {
-        let encoded = self.carrier.speaks_sockjs()
+        let encoded = self.origin.carrier.speaks_sockjs()
             && headers.get(TRANSFER_ENCODING).is_some_and(|value| value.eq_ignore_ascii_case("base64"));
         if !encoded {
             return Ok(body);
@@ -214,11 +290,14 @@ impl Stomp {
     fn check_addressee(&self, destination: &str) -> Result<(), Stop> {
         let allowed = match self.service.send_to_users {
             SendToUsers::Anyone => true,
-            SendToUsers::Tcp => self.carrier == Carrier::Tcp,
+            SendToUsers::Tcp => self.origin.carrier == Carrier::Tcp,
             SendToUsers::Nobody => false,
         };
         // Most are for nobody in particular, and the broker reads them anyway.
-        let for_user = || matches!(Destination::of_send(destination), Ok(Destination::User { .. }));
+        let for_user = || {
+            let topics = self.service.broker.topic_prefixes();
+            matches!(Destination::of_send(destination, topics), Ok(Destination::User { .. }))
+        };
         if allowed || !Destination::is_for_user(destination) || !for_user() {
             return Ok(());
         }
@@ -227,6 +306,18 @@ impl Stomp {
             self.service.send_to_users.name()
         );
         Err(Stop::refuse("not allowed", detail))
+    }
+
+    /// Whether the rules let the client do that.
+    fn check_allowed(&self, caller: &Caller, command: Guarded, destination: &str) -> Result<(), Stop> {
+        let decision = self.service.authority.decide(command, Some(destination), caller.principal());
+        if decision.allowed {
+            return Ok(());
+        }
+        tracing::debug!(session = caller.session(), command = command.name(), destination, %decision, "refused");
+        metrics::not_allowed(command.name());
+        let detail = format!("{destination}\nthe rules do not allow this {}", command.name());
+        Err(Stop::ended("not allowed", detail, CloseReason::NotAllowed))
     }
 
     fn check_new(&self, key: &Key) -> Result<(), Stop> {
@@ -259,22 +350,23 @@ impl Stomp {
     fn reply_queue(&mut self, session: &Arc<Session>, temp: String, now: Instant) -> Result<String, Stop> {
         let key = Key::Id(temp.clone());
         if let Some(own) = self.subscriptions.by_key(&key).filter(|own| own.implied)
-            && let Some(name) = own.membership.reply_queue()
+            && let Some(name) = own.membership.as_ref().and_then(Membership::reply_queue)
         {
             return Ok(name.to_owned());
         }
         self.check_new(&key)?;
         let number = self.subscriptions.next_number();
         // Even in 1.0: it tells the client which of its requests is answered.
-        let subscription = Subscription::with_traits(
-            Arc::clone(session),
-            self.version(),
-            Some(&temp),
-            Traits { number, ..Traits::default() },
-        );
+        let traits = Traits { number, ..Traits::default() };
+        let screen = self.service.hooks.screen(&self.caller()?);
+        let subscription = Subscription::screened(Arc::clone(session), self.version(), Some(&temp), traits, screen);
         let opened = self.service.broker.open_reply_queue(&subscription, now);
         let (name, membership) = opened.map_err(|error| refused(&error, &temp))?;
-        self.subscriptions.insert(key, number, Subscribed { membership, ack: AckMode::Auto, implied: true });
+        self.subscriptions.insert(
+            key,
+            number,
+            Subscribed { implied: true, ..Subscribed::at_broker(membership, AckMode::Auto) },
+        );
         Ok(name)
     }
 }

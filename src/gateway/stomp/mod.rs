@@ -5,6 +5,7 @@
 //! Does not know: the grammar of frames (that is `crate::stomp`), how messages are delivered, or the transport.
 
 mod actions;
+mod asking;
 mod pace;
 mod subscriptions;
 mod transactions;
@@ -12,22 +13,19 @@ mod transactions;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::Rng as _;
-
-use super::Principal;
+use super::authority::Authority;
+use super::calls::Backend;
+use super::interceptors::{Event as Occurrence, Hooks};
+use super::{Caller, Clients, Principal, Wiring};
 use crate::broker::{Broker, Reserved, Verdict};
 use crate::config::{self, SendToUsers};
 use crate::metrics;
 use crate::session::{Carrier, CloseReason, Message, Protocol, Queued, Session};
-use crate::stomp::{
-    Accept, Connect, Connection, Event, Frame, Input, Limits, Parser, ProtocolError, Settings, Version, Violation,
-};
+use crate::stomp::{Connection, Event, Frame, Input, Limits, Parser, ProtocolError, Settings, Version, Violation};
+use asking::Waiting;
 use pace::Pace;
 use subscriptions::Subscriptions;
 use transactions::{Action, Transactions};
-
-/// What CONNECTED says in its `server` header.
-const SERVER: &str = concat!("towpath/", env!("CARGO_PKG_VERSION"));
 
 /// What all STOMP sessions share.
 pub(super) struct Service {
@@ -35,23 +33,54 @@ pub(super) struct Service {
     pub settings: config::Stomp,
     pub send_to_users: SendToUsers,
     pub unknown_user: config::UnknownUser,
+    pub application: config::Application,
+    pub refused_subscribe: config::Errors,
+    pub authority: Authority,
+    pub clients: Clients,
+    pub hooks: Hooks,
+    /// Who answers calls, if anybody does.
+    pub backend: Option<Arc<dyn Backend>>,
+    /// Which frames of the broker's affairs are asked about.
+    pub asks: Asks,
+}
+
+/// What the backend is asked about besides messages for the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asks {
+    /// Every CONNECT: who that is, and whether they may come in.
+    pub connect: bool,
+    /// Every SUBSCRIBE to the broker that the rules allow.
+    pub subscribe: bool,
+}
+
+/// Where a STOMP client comes from.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub carrier: Carrier,
+    pub transport: &'static str,
+    /// The endpoint's path.
+    pub endpoint: Arc<str>,
+    /// Whom the request proved that opened the session.
+    pub visitor: Option<Arc<Principal>>,
 }
 
 /// One STOMP client.
 pub(super) struct Stomp {
     service: Arc<Service>,
-    carrier: Carrier,
+    origin: Origin,
     parser: Parser,
     connection: Connection,
     /// Since when a frame has been under way that is not finished.
     frame_began: Option<Instant>,
-    /// By which its `/user/...` destinations are found: the user's name, or the id that CONNECTED gave the session.
-    user: String,
+    /// Who it is, once it is in.
+    caller: Option<Caller>,
     subscriptions: Subscriptions,
     transactions: Transactions,
     pace: Pace,
     /// A COMMIT that has begun: it is certain, and goes on before anything else of this client does.
     committing: Option<Commit>,
+    /// A call whose answer must come before anything else of this client is done.
+    waiting: Option<Box<Waiting>>,
 }
 
 /// A transaction that is being carried out.
@@ -64,14 +93,28 @@ struct Commit {
 }
 
 impl Service {
-    pub fn new(config: &config::Config, broker: Arc<Broker>) -> Self {
+    pub fn new(config: &config::Config, broker: Arc<Broker>, wiring: Wiring) -> Self {
+        let Wiring { hooks, backend, asks, .. } = wiring;
         let config::Broker { send_to_users, unknown_user, .. } = config.broker;
-        Self { broker, settings: config.stomp.clone(), send_to_users, unknown_user }
+        Self {
+            broker,
+            settings: config.stomp.clone(),
+            send_to_users,
+            unknown_user,
+            application: config.application.clone(),
+            refused_subscribe: config.auth.refused_subscribe,
+            authority: Authority::new(&config.rules),
+            clients: Clients::default(),
+            hooks,
+            backend,
+            // What the configuration wants to have proved is not let in unproved because nobody was told to look.
+            asks: Asks { connect: asks.connect || config.proves_users(), ..asks },
+        }
     }
 }
 
 impl Stomp {
-    pub fn new(service: Arc<Service>, carrier: Carrier, now: Instant) -> Self {
+    pub fn new(service: Arc<Service>, origin: Origin, now: Instant) -> Self {
         let settings = &service.settings;
         let limits = Limits {
             headers: settings.max_headers,
@@ -89,19 +132,24 @@ impl Stomp {
             parser: Parser::new(limits),
             connection: Connection::new(timing, now),
             service,
-            carrier,
+            origin,
             frame_began: None,
-            user: String::new(),
+            caller: None,
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
             pace: Pace::default(),
             committing: None,
+            waiting: None,
         }
     }
 
     /// Goes on with what has come, unless the client is held up; then it waits in the parser.
     fn read(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), Stop> {
-        if !self.pace.begin(session, now) || !self.carry_on(session, false, now) {
+        if !self.settle(session, now)? || !self.pace.begin(session, now) || !self.carry_on(session, false, now) {
+            return Ok(());
+        }
+        // The RECEIPT of a COMMIT may have filled the client's outbox.
+        if self.is_held_up() {
             return Ok(());
         }
         while let Some(input) = self.parser.next()? {
@@ -109,7 +157,7 @@ impl Stomp {
                 self.frame_began = None;
                 let event = self.connection.handle_frame(frame, now)?;
                 self.handle(session, event, now)?;
-                if self.pace.is_paused() {
+                if self.is_held_up() {
                     return Ok(());
                 }
             }
@@ -123,7 +171,7 @@ impl Stomp {
     fn handle(&mut self, session: &Arc<Session>, event: Event, now: Instant) -> Result<(), Stop> {
         let receipt = event.receipt().map(str::to_owned);
         let done = match event {
-            Event::Connect(connect) => self.connect(session, &connect, now),
+            Event::Connect(connect) => self.connect(session, connect, now),
             Event::Send(send) => self.send(session, send, now),
             Event::Subscribe(subscribe) => self.subscribe(session, subscribe, now),
             Event::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, now),
@@ -153,36 +201,32 @@ impl Stomp {
         Ok(())
     }
 
-    fn connect(&mut self, session: &Arc<Session>, connect: &Connect, now: Instant) -> Result<Done, Stop> {
-        if connect.login.as_deref().is_some_and(Principal::is_session) {
-            return Err(Stop::refuse(
-                "login refused",
-                "the login looks like the name of a session; these are not for users",
-            ));
-        }
-        // Random and not the id from the URL: that one is a secret, and this one is shown to people.
-        let name = Principal::session_name(rand::rng().next_u64());
-        let principal = Principal::of_login(connect.login.as_deref());
-        let accept = Accept { session: &name, server: SERVER, user: principal.name() };
-        let connected = self.connection.accept(accept, now);
-        if let Some(version) = self.connection.version() {
-            self.parser.set_version(version);
-        }
-        session.run_stomp_beats(self.connection.send_interval().unwrap_or(Duration::ZERO), now);
-        self.user = principal.name().unwrap_or(&name).to_owned();
-        self.reply(session, &connected);
-        Ok(Done::Fully)
+    /// Whether nothing more is to be read for now.
+    fn is_held_up(&self) -> bool {
+        self.pace.is_paused() || self.waiting.is_some()
+    }
+
+    /// Who the client is. Before CONNECT nothing asks.
+    fn caller(&self) -> Result<Caller, Stop> {
+        let unknown = || Stop::violation(Violation::NotConnected, "the first frame is CONNECT");
+        self.caller.clone().ok_or_else(unknown)
+    }
+
+    fn tell(&self, event: &Occurrence<'_>) -> Result<(), Stop> {
+        self.service.hooks.tell(event).map_err(|_| Stop::failed())
     }
 
     /// Sends the RECEIPT that was asked for. Called after the effect, so receipts come in the order of their frames.
     fn confirm(&mut self, session: &Arc<Session>, receipt: Option<String>, done: Done, now: Instant) {
         let Some(receipt) = receipt else { return };
         let frame = match done {
+            // Whoever has the answer confirms it, or says that it failed.
+            Done::Later | Done::Not => return,
             Done::Fully => Frame::receipt(receipt),
             Done::Undelivered => Frame::receipt(receipt).with("x-undelivered", "unreachable"),
         };
         if self.reply(session, &frame) == Queued::Pressed {
-            self.pace.answered(session.carrier(), now);
+            self.pace.answered(self.origin.carrier, now);
         }
     }
 
@@ -192,6 +236,9 @@ impl Stomp {
 
     /// When the frame under way must be finished.
     fn frame_deadline(&self) -> Option<Instant> {
+        if self.waiting.is_some() {
+            return None;
+        }
         self.frame_began?.checked_add(self.service.settings.frame_timeout)
     }
 
@@ -209,11 +256,18 @@ impl Stomp {
                 count_limit(error.violation());
                 error.to_frame()
             }
-            Stop::Refused { message, detail, receipt } => Frame::error(message, detail, receipt.as_deref()),
+            Stop::Refused { message, detail, receipt, reason } => {
+                self.last_word(session, &Frame::error(message, detail, receipt.as_deref()));
+                return reason;
+            }
         };
-        metrics::stomp_error();
-        self.reply(session, &frame);
+        self.last_word(session, &frame);
         CloseReason::StompError
+    }
+
+    fn last_word(&self, session: &Arc<Session>, error: &Frame) {
+        metrics::stomp_error();
+        self.reply(session, error);
     }
 }
 
@@ -231,7 +285,7 @@ impl Protocol for Stomp {
         }
         self.parser.feed(payload);
         // Held up, it waits there; whatever the time, others have their turn before `resume`.
-        if self.pace.is_paused() {
+        if self.is_held_up() {
             return Ok(());
         }
         self.read(session, now).map_err(|stop| self.stop(session, stop))
@@ -241,6 +295,10 @@ impl Protocol for Stomp {
         self.pace.pause()
     }
 
+    fn is_waiting(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.is_answered())
+    }
+
     fn resume(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), CloseReason> {
         // Who was not listened to cannot be blamed for silence.
         self.connection.handle_bytes(now);
@@ -248,12 +306,21 @@ impl Protocol for Stomp {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.connection.poll_timeout(), self.frame_deadline(), self.pace.until()].into_iter().flatten().min()
+        // While it waits it is not listened to, and cannot be blamed for silence.
+        let silence = if self.waiting.is_some() { None } else { self.connection.poll_timeout() };
+        [silence, self.frame_deadline(), self.pace.until(), self.expires()].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, session: &Arc<Session>, now: Instant) -> Result<(), CloseReason> {
-        if self.pace.until().is_some_and(|until| until <= now) {
+        if self.expires().is_some_and(|expires| expires <= now) {
+            return Err(self.stop(session, Stop::expired()));
+        }
+        let answered = self.waiting.as_ref().is_some_and(|waiting| waiting.is_answered());
+        if answered || self.pace.until().is_some_and(|until| until <= now) {
             self.resume(session, now)?;
+        }
+        if self.waiting.is_some() {
+            return Ok(());
         }
         let unfinished = self.frame_deadline().is_some_and(|deadline| now >= deadline);
         let checked = if unfinished {
@@ -270,11 +337,16 @@ impl Protocol for Stomp {
         self.reply(session, &Frame::error("session closed", detail, None));
     }
 
-    fn closed(&mut self, session: &Arc<Session>, _: &CloseReason, now: Instant) {
+    fn closed(&mut self, session: &Arc<Session>, reason: &CloseReason, now: Instant) {
         // Whoever ends it: a transaction is done whole or not at all.
         self.carry_on(session, true, now);
-        for subscribed in self.subscriptions.drain() {
-            self.service.broker.leave(&subscribed.membership, now);
+        for membership in self.subscriptions.drain().filter_map(|subscribed| subscribed.membership) {
+            self.service.broker.leave(&membership, now);
+        }
+        if let Some(caller) = &self.caller {
+            self.service.clients.leave(session);
+            // The session is over: a listener that fails has nothing to end any more.
+            let _ = self.service.hooks.tell(&Occurrence::Disconnected { caller, reason });
         }
     }
 }
@@ -285,6 +357,10 @@ enum Done {
     Fully,
     /// The message was for somebody who is not there.
     Undelivered,
+    /// An answer must come first.
+    Later,
+    /// It was not done, and the client has been told.
+    Not,
 }
 
 /// Why reading stopped.
@@ -297,6 +373,7 @@ enum Stop {
         message: &'static str,
         detail: String,
         receipt: Option<String>,
+        reason: CloseReason,
     },
 }
 
@@ -306,7 +383,27 @@ impl Stop {
     }
 
     fn refuse(message: &'static str, detail: impl Into<String>) -> Self {
-        Self::Refused { message, detail: detail.into(), receipt: None }
+        Self::ended(message, detail, CloseReason::StompError)
+    }
+
+    fn ended(message: &'static str, detail: impl Into<String>, reason: CloseReason) -> Self {
+        Self::Refused { message, detail: detail.into(), receipt: None, reason }
+    }
+
+    /// One wording for all causes: what is wrong with credentials is nobody's business who does not have them.
+    fn not_authenticated() -> Self {
+        metrics::not_authenticated();
+        Self::ended("not authenticated", "the credentials are missing or not good", CloseReason::NotAuthenticated)
+    }
+
+    fn expired() -> Self {
+        let detail = "the credentials of this session have expired; connect again with new ones";
+        Self::ended("credentials expired", detail, CloseReason::CredentialsExpired)
+    }
+
+    /// The application broke. Its reasons are for its logs.
+    fn failed() -> Self {
+        Self::ended("internal error", "the application failed", CloseReason::ApplicationFailed)
     }
 
     /// With the receipt that the frame asked for, so that its sender knows which one it was.
@@ -314,8 +411,8 @@ impl Stop {
         match self {
             Self::Disconnect => Self::Disconnect,
             Self::Violation(error) => Self::Violation(error.with_receipt(asked)),
-            Self::Refused { message, detail, .. } => {
-                Self::Refused { message, detail, receipt: asked.map(str::to_owned) }
+            Self::Refused { message, detail, reason, .. } => {
+                Self::Refused { message, detail, receipt: asked.map(str::to_owned), reason }
             }
         }
     }

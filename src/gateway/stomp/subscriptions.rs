@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crate::broker::{Membership, Named};
-use crate::stomp::{Ack, AckMode, Acknowledged, ProtocolError, Violation};
+use crate::stomp::{Ack, AckMode, Acknowledged, ProtocolError, Subscribe, Violation};
 
 /// What names a subscription within its session. Only STOMP 1.0 may do without an id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,10 +18,33 @@ pub(super) enum Key {
 
 /// A subscription that is in force.
 pub(super) struct Subscribed {
-    pub membership: Membership,
+    /// None if nothing more will come: the application has answered it, or it was refused softly.
+    pub membership: Option<Membership>,
     pub ack: AckMode,
     /// It came by itself, with a `reply-to`.
     pub implied: bool,
+    /// It was refused softly: nobody has heard of it.
+    pub refused: bool,
+}
+
+impl Subscribed {
+    /// One whose messages come from the broker.
+    pub fn at_broker(membership: Membership, ack: AckMode) -> Self {
+        Self { membership: Some(membership), ack, implied: false, refused: false }
+    }
+
+    /// One to which nothing more will come.
+    pub fn answered() -> Self {
+        Self { membership: None, ack: AckMode::Auto, implied: false, refused: false }
+    }
+}
+
+impl Key {
+    /// The name that a SUBSCRIBE gives its subscription.
+    pub fn of(subscribe: &Subscribe) -> Self {
+        let by_destination = || Self::Destination(subscribe.destination.clone());
+        subscribe.id.clone().map_or_else(by_destination, Self::Id)
+    }
 }
 
 #[derive(Default)]
@@ -63,6 +86,11 @@ impl Subscriptions {
         self.by_number.get(&number)
     }
 
+    /// What the broker gave for the subscription of that number, if it is open there.
+    pub fn membership(&self, number: u32) -> Option<&Membership> {
+        self.by_number(number)?.membership.as_ref()
+    }
+
     pub fn remove(&mut self, key: &Key) -> Option<Subscribed> {
         self.by_number.remove(&self.numbers.remove(key)?)
     }
@@ -77,7 +105,7 @@ impl Subscriptions {
     /// # Errors
     /// [`Violation::UnknownMessage`] for an id that was never given to this client, or names a subscription that needs no
     /// acknowledgements.
-    pub fn acknowledged(&self, ack: &Ack) -> Result<(u32, &Subscribed, Named), ProtocolError> {
+    pub fn acknowledged(&self, ack: &Ack) -> Result<(u32, &Membership, Named), ProtocolError> {
         let unknown = |detail: String| ProtocolError::new(Violation::UnknownMessage, detail);
         let (id, subscription) = match &ack.message {
             Acknowledged::Ack(id) => (id, None),
@@ -101,6 +129,9 @@ impl Subscriptions {
                 return Err(unknown(format!("{id:?} needs no acknowledgement: its subscription is ack auto")));
             }
         };
-        Ok((number, subscribed, named))
+        let membership = subscribed.membership.as_ref();
+        let membership =
+            membership.ok_or_else(|| unknown(format!("{id:?} belongs to no subscription that holds messages")))?;
+        Ok((number, membership, named))
     }
 }
