@@ -11,11 +11,15 @@
 //! | `stream` | receiving transports: polls and streams |
 //! | `send` | sending transports: xhr_send, jsonp_send |
 //! | `websocket` | handshake, and `socket`, the life of an open one |
+//! | `collect` | request bodies |
+//! | `api` | the HTTP API for backends |
 //! | `body` | the one response body type |
 //!
 //! Does not know: STOMP beyond its websocket subprotocols, destinations, listeners.
 
+mod api;
 mod body;
+mod collect;
 mod origin;
 mod pages;
 mod receiver;
@@ -26,5 +30,6 @@ mod socket;
 mod stream;
 mod websocket;
 
+pub use api::{Api, ApiService};
 pub use body::Body;
-pub use service::{HttpService, RenderMetrics, Settings};
+pub use service::{BoxError, HttpService, RenderMetrics, Settings};

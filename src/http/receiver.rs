@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::now;
-use crate::gateway::{Endpoint, Gateway, Receiving};
+use crate::gateway::{Endpoint, Gateway, Receiving, Visitor};
 use crate::session::{CloseReason, Departure, ReceiverId, RegistryFull, Session};
 
 /// An attached receiver.
@@ -26,6 +26,8 @@ pub(super) enum Admission {
     Busy,
     /// The session is over.
     Closing(CloseReason),
+    /// The session is somebody else's.
+    Foreign,
 }
 
 /// How long a second receiver waits for word that the first one's connection is gone, in steps. A client that drops a
@@ -47,10 +49,11 @@ impl Receiver {
         endpoint: &Arc<Endpoint>,
         id: &str,
         transport: &'static str,
+        visitor: &Visitor,
     ) -> Result<Admission, RegistryFull> {
         let mut patience = PATIENCE.iter();
         loop {
-            return Ok(match gateway.attach(endpoint, id, transport, now())? {
+            return Ok(match gateway.attach(endpoint, id, transport, visitor, now())? {
                 Receiving::Attached(session, id) => Admission::Attached(Self {
                     gateway: Arc::clone(gateway),
                     endpoint: Arc::clone(endpoint),
@@ -59,6 +62,7 @@ impl Receiver {
                     departed: false,
                 }),
                 Receiving::Closing(reason) => Admission::Closing(reason),
+                Receiving::Foreign => Admission::Foreign,
                 Receiving::Busy => match patience.next() {
                     Some(pause) => {
                         tokio::time::sleep(*pause).await;

@@ -62,6 +62,15 @@ pub(super) fn not_found() -> Response<Body> {
     text(StatusCode::NOT_FOUND, "Not found")
 }
 
+/// 401 for whoever brings a proof that is not good; one wording for all causes. No challenge goes with it, or browsers would
+/// ask the user for a password.
+pub(super) fn not_authenticated(endpoint: &config::Endpoint, asker: &Asker) -> Response<Body> {
+    let mut response = text(StatusCode::UNAUTHORIZED, "Not authenticated");
+    no_cache(&mut response);
+    cors(&mut response, endpoint, asker);
+    response
+}
+
 /// 405 with the methods that would do, without type and body (SockJS protocol, URLs).
 pub(super) fn method_not_allowed(methods: &Methods) -> Response<Body> {
     let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);

@@ -7,16 +7,15 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as HttpBody;
 use hyper::header;
 use hyper::{HeaderMap, Response, StatusCode};
 
-use super::service::Settings;
-use super::{Body, reply};
+use super::service::{BoxError, Settings};
+use super::{Body, collect, reply};
 use crate::config;
 use crate::connection::now;
-use crate::gateway::{Endpoint, Gateway};
+use crate::gateway::{Endpoint, Gateway, Visitor};
 use crate::metrics;
 use crate::pause::Pause;
 use crate::session::{Flow, Message};
@@ -24,17 +23,22 @@ use crate::sockjs::route::{Row, Transport};
 use crate::sockjs::{self, PayloadError, PayloadLimits};
 
 /// Answers a sending request.
-pub(super) async fn send(
+#[allow(clippy::too_many_arguments)]
+pub(super) async fn send<B>(
     gateway: &Arc<Gateway>,
     settings: &Settings,
     endpoint: &Arc<Endpoint>,
     row: &'static Row,
     session: &str,
+    visitor: Visitor,
     request: &HeaderMap,
-    body: Incoming,
-) -> Response<Body> {
-    let Some(session) = gateway.find(endpoint, session) else { return reply::not_found() };
-    let body = match collect(body, endpoint.settings(), settings).await {
+    body: B,
+) -> Response<Body>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    let Some(session) = gateway.find(endpoint, session, &visitor, now()) else { return reply::not_found() };
+    let body = match read(body, endpoint.settings(), settings).await {
         Ok(body) => body,
         Err(refused) => return refused,
     };
@@ -78,7 +82,10 @@ pub(super) fn breaks_limit(error: &PayloadError) -> bool {
 }
 
 /// Reads the whole body, up to `max_body` bytes and for `body_timeout`.
-async fn collect(body: Incoming, endpoint: &config::Endpoint, settings: &Settings) -> Result<Bytes, Response<Body>> {
+async fn read<B>(body: B, endpoint: &config::Endpoint, settings: &Settings) -> Result<Bytes, Response<Body>>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
     let limit = endpoint.max_body;
     let too_large = || {
         metrics::limit_reached("max_body");
@@ -87,21 +94,16 @@ async fn collect(body: Incoming, endpoint: &config::Endpoint, settings: &Setting
             format_args!("The body is larger than this endpoint's max_body, {limit} bytes"),
         )
     };
-    // A body that announces too much is refused before any of it is read.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(settings.body_timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(reply::text(StatusCode::BAD_REQUEST, "The body ended before its end")),
-        Err(_) => {
+    collect::collect(body, limit, settings.body_timeout).await.map_err(|failed| match failed {
+        collect::Failed::TooLarge => too_large(),
+        collect::Failed::Broken => reply::text(StatusCode::BAD_REQUEST, "The body ended before its end"),
+        collect::Failed::Late => {
             metrics::limit_reached("body_timeout");
             let mut late = reply::text(StatusCode::REQUEST_TIMEOUT, "The body did not arrive within body_timeout");
             reply::set(&mut late, header::CONNECTION, "close");
-            Err(late)
+            late
         }
-    }
+    })
 }
 
 fn refuse(error: &PayloadError) -> Response<Body> {

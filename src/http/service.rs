@@ -8,18 +8,22 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::Body as HttpBody;
 use hyper::header;
 use hyper::http::request::Parts;
 use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::reply::Asker;
-use super::{Body, origin, pages, reply, send, stream, websocket};
+use super::{Api, Body, origin, pages, reply, send, stream, websocket};
+use crate::auth::Authenticator;
 use crate::config::{self, Config};
-use crate::gateway::{Endpoint, Gateway};
+use crate::connection::now;
+use crate::gateway::{Endpoint, Gateway, Visitor};
 use crate::metrics;
 use crate::session::Carrier;
 use crate::sockjs::Callback;
@@ -52,7 +56,12 @@ pub struct HttpService {
     gateway: Arc<Gateway>,
     settings: Arc<Settings>,
     metrics: Option<RenderMetrics>,
+    authenticator: Option<Arc<Authenticator>>,
+    api: Option<Arc<Api>>,
 }
+
+/// What a request's body may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Renders the metrics recorded so far, in the text format of Prometheus.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -60,17 +69,42 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 impl HttpService {
     /// A service over a gateway. `metrics` renders what `metrics_path` shows.
     pub fn new(gateway: Arc<Gateway>, settings: Settings, metrics: Option<RenderMetrics>) -> Self {
-        Self { gateway, settings: Arc::new(settings), metrics }
+        Self { gateway, settings: Arc::new(settings), metrics, authenticator: None, api: None }
+    }
+
+    /// The same, with somebody who knows what requests prove about whom they come from.
+    #[must_use]
+    pub(crate) fn knowing(mut self, authenticator: Arc<Authenticator>) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// The same with the API for backends beside the endpoints.
+    #[must_use]
+    pub fn with_api(mut self, api: Option<Arc<Api>>) -> Self {
+        self.api = api;
+        self
+    }
+
+    /// The gateway behind it.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
     }
 
     /// Answers one request. Never fails: what is wrong with a request is in the answer.
-    pub async fn respond(&self, mut request: Request<Incoming>) -> Response<Body> {
+    pub async fn respond<B>(&self, mut request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+    {
         if let Some(refusal) = refuse_head(&request) {
             return refusal;
         }
         let upgrade = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
+        if let Some(api) = self.api.as_ref().filter(|api| api.has(path)) {
+            return api.respond(parts, body).await;
+        }
         if let Some(page) = self.own_page(path, &parts.method) {
             return page;
         }
@@ -79,10 +113,11 @@ impl HttpService {
         let route = route::parse(rest);
         let wants_socket = websocket::is_upgrade(&parts.headers);
         let route = match route {
-            // A STOMP client that is given the endpoint's own URL speaks websocket there.
+            // A STOMP client that is given the endpoint's own URL speaks websocket there, and so does one of a server that
+            // was there before the bridge.
             Route::Greeting
                 if wants_socket
-                    && settings.service == config::Service::Stomp
+                    && matches!(settings.service, config::Service::Stomp | config::Service::Bridge)
                     && settings.enabled(config::Transport::RawWebsocket) =>
             {
                 Route::RawWebsocket
@@ -106,34 +141,43 @@ impl HttpService {
         if asked == Asked::Preflight {
             return reply::preflight(methods.preflight.unwrap_or_default(), settings, &Asker::new(&parts.headers));
         }
+        let visitor = match self.visitor(endpoint, &parts, &route).await {
+            Ok(visitor) => visitor,
+            Err(refused) => return refused,
+        };
         match route {
             Route::Greeting => pages::greeting(),
             Route::Info => pages::info(settings, &Asker::new(&parts.headers)),
             Route::Iframe { version } => pages::iframe(settings, version, &parts.headers),
             Route::RawWebsocket => {
-                websocket::upgrade(&self.gateway, endpoint, Carrier::RawWebsocket, &parts.headers, upgrade)
+                websocket::upgrade(&self.gateway, endpoint, Carrier::RawWebsocket, visitor, &parts.headers, upgrade)
+                    .await
             }
             Route::Session { transport: Transport::Websocket, .. } => {
-                websocket::upgrade(&self.gateway, endpoint, Carrier::Websocket, &parts.headers, upgrade)
+                websocket::upgrade(&self.gateway, endpoint, Carrier::Websocket, visitor, &parts.headers, upgrade).await
             }
             Route::Session { session, transport } => {
                 // A poll may wait for long: it takes along what it needs and nothing that belongs to the connection.
                 let session = session.to_owned();
                 drop(upgrade);
-                self.session(endpoint, transport.row(), &session, parts, body).await
+                self.session(endpoint, transport.row(), &session, visitor, parts, body).await
             }
             Route::NotFound => reply::not_found(),
         }
     }
 
-    async fn session(
+    async fn session<B>(
         &self,
         endpoint: &Arc<Endpoint>,
         row: &'static Row,
         session: &str,
+        visitor: Visitor,
         request: Parts,
-        body: Incoming,
-    ) -> Response<Body> {
+        body: B,
+    ) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+    {
         let asker = Asker::new(&request.headers);
         let mut response = match row.role {
             _ if session.len() > endpoint.settings().max_session_id => {
@@ -145,16 +189,50 @@ impl HttpService {
                 // The body of a receiving POST means nothing; hyper discards what is left of it.
                 drop((request, body));
                 match callback.transpose() {
-                    Ok(callback) => stream::receive(&self.gateway, endpoint, row, session, callback).await,
+                    Ok(callback) => stream::receive(&self.gateway, endpoint, row, session, visitor, callback).await,
                     Err(error) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, error),
                 }
             }
             Role::Sender | Role::Duplex => {
-                send::send(&self.gateway, &self.settings, endpoint, row, session, &request.headers, body).await
+                send::send(&self.gateway, &self.settings, endpoint, row, session, visitor, &request.headers, body).await
             }
         };
         reply::dress(&mut response, row, endpoint.settings(), &asker);
         response
+    }
+
+    /// Who the request comes from, as far as it proves that itself.
+    async fn visitor(
+        &self,
+        endpoint: &Endpoint,
+        request: &Parts,
+        route: &Route<'_>,
+    ) -> Result<Visitor, Response<Body>> {
+        let socket = matches!(route, Route::RawWebsocket | Route::Session { transport: Transport::Websocket, .. });
+        if !socket && !matches!(route, Route::Session { .. }) {
+            return Ok(Visitor::default());
+        }
+        let identified = match &self.authenticator {
+            None => Ok(Visitor::default()),
+            Some(authenticator) => authenticator.identify(&request.headers, request.uri.query(), socket).await,
+        };
+        // STOMP asks at its CONNECT. No other service has such a moment.
+        let must_be_known = endpoint.settings().service != config::Service::Stomp
+            && self.authenticator.as_ref().is_some_and(|authenticator| !authenticator.admits_anonymous());
+        let usable = identified.ok().filter(|visitor| {
+            // A socket opens a session in any case; over HTTP that is found out later.
+            (!socket || self.gateway.may_open(visitor, now())) && (!must_be_known || visitor.principal.is_some())
+        });
+        let Some(mut visitor) = usable else {
+            metrics::not_authenticated();
+            return Err(reply::not_authenticated(endpoint.settings(), &Asker::new(&request.headers)));
+        };
+        let chosen = &endpoint.settings().bridge_headers;
+        for name in chosen {
+            let values = request.headers.get_all(name.as_str()).iter().filter_map(|value| value.to_str().ok());
+            visitor.headers.extend(values.map(|value| (name.clone(), value.to_owned())));
+        }
+        Ok(visitor)
     }
 
     /// Pages of the gateway itself, which belong to no endpoint.
@@ -171,14 +249,35 @@ impl HttpService {
     }
 }
 
-impl Service<Request<Incoming>> for HttpService {
+impl<B> Service<Request<B>> for HttpService
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<B>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move { Ok(service.respond(request).await) })
+    }
+}
+
+/// The same for frameworks that build on tower, such as axum.
+impl<B> tower_service::Service<Request<B>> for HttpService
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Service::call(self, request)
     }
 }
 
@@ -191,7 +290,7 @@ impl fmt::Debug for HttpService {
 static OWN_PAGE: route::Methods = route::Methods { main: "GET", allow: "GET, HEAD", preflight: None };
 
 /// What must be right with any request before its path is looked at (RFC 9112, section 3.2; RFC 9110, section 10.1.1).
-fn refuse_head(request: &Request<Incoming>) -> Option<Response<Body>> {
+pub(super) fn refuse_head<B>(request: &Request<B>) -> Option<Response<Body>> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() >= Version::HTTP_11) {
         return Some(reply::text(StatusCode::BAD_REQUEST, "A request names exactly one Host"));

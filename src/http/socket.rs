@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message as Packet};
 
 use super::send;
+use crate::config::Service;
 use crate::connection::{Connection, LINGER, TwoWay, now};
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
@@ -274,8 +275,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut out = Output::new();
         let mut sent = 0;
-        // SockJS frames are text, whatever comes in.
-        let all_binary = self.framing.is_none() && self.speech == Speech::Binary;
+        // SockJS frames are text, whatever comes in, and what a bridge passes on stays what it is.
+        let is_bridge = self.socket.endpoint.settings().service == Service::Bridge;
+        let all_binary = self.framing.is_none() && self.speech == Speech::Binary && !is_bridge;
         while sent < BATCH {
             let wire = self.framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
             let drained =

@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 use super::receiver::{Admission, Receiver};
 use super::{Body, reply};
 use crate::connection::now;
-use crate::gateway::{Endpoint, Gateway};
+use crate::gateway::{Endpoint, Gateway, Visitor};
 use crate::session::{Drained, Output, Wire};
 use crate::sockjs::route::{ResponseLimit, Row};
 use crate::sockjs::{Callback, Close, Framing};
@@ -24,6 +24,7 @@ pub(super) async fn receive(
     endpoint: &Arc<Endpoint>,
     row: &'static Row,
     session: &str,
+    visitor: Visitor,
     callback: Option<Callback>,
 ) -> Response<Body> {
     let Some(framing) = row.transport.framing(callback.as_ref()) else {
@@ -31,14 +32,17 @@ pub(super) async fn receive(
         return reply::not_found();
     };
     let prelude = row.prelude.bytes(callback.as_ref()).map(|bytes| Bytes::from(bytes.into_owned()));
-    let admission = match Receiver::attach(gateway, endpoint, session, row.name).await {
+    let admission = match Receiver::attach(gateway, endpoint, session, row.name, &visitor).await {
         Ok(admission) => admission,
         Err(full) => return reply::text(StatusCode::SERVICE_UNAVAILABLE, full),
     };
+    drop(visitor);
     let receiver = match admission {
         Admission::Attached(receiver) => receiver,
         Admission::Busy => return last_word(row, prelude, &framing, &Close::STILL_OPEN),
         Admission::Closing(reason) => return last_word(row, prelude, &framing, &reason.close()),
+        // As if there were none: that it exists is nobody else's business either.
+        Admission::Foreign => return reply::not_found(),
     };
     match row.limit {
         ResponseLimit::OneFrame => answer(row, poll(receiver, &framing).await),

@@ -3,6 +3,7 @@
 //!
 //! Does not know: what goes over an open socket.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -16,7 +17,7 @@ use super::socket::Socket;
 use super::{Body, reply};
 use crate::config;
 use crate::connection::now;
-use crate::gateway::{Endpoint, Gateway};
+use crate::gateway::{Endpoint, Gateway, Handshake, Unjoined, Visitor};
 use crate::session::Carrier;
 
 /// STOMP's websocket subprotocols, the highest version first.
@@ -27,11 +28,13 @@ pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
     has_token(headers, &header::UPGRADE, "websocket") && has_token(headers, &header::CONNECTION, "upgrade")
 }
 
-/// Answers a websocket handshake; if it is right, the session lives from now on.
-pub(super) fn upgrade(
+/// Answers a websocket handshake; if it is right, the session lives from now on. Without SockJS the server behind a bridge is
+/// the one who answers in truth, and is waited for.
+pub(super) async fn upgrade(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     carrier: Carrier,
+    mut visitor: Visitor,
     headers: &HeaderMap,
     upgrade: OnUpgrade,
 ) -> Response<Body> {
@@ -43,22 +46,37 @@ pub(super) fn upgrade(
         return bad_handshake("Sec-WebSocket-Key is no key.");
     };
     let transport = if carrier == Carrier::Websocket { "websocket" } else { "raw-websocket" };
-    let (session, receiver) = match gateway.open_socket(endpoint, carrier, transport, now()) {
+    let service = endpoint.settings().service;
+    let is_bridged = carrier == Carrier::RawWebsocket && service == config::Service::Bridge;
+    if !is_bridged {
+        // A SockJS websocket has none of its own.
+        visitor.subprotocols.clear();
+    }
+    let handshake = is_bridged.then(Arc::<Handshake>::default);
+    visitor.handshake.clone_from(&handshake);
+    let (session, receiver) = match gateway.open_socket(endpoint, carrier, transport, &visitor, now()) {
         Ok(opened) => opened,
         Err(full) => return reply::text(StatusCode::SERVICE_UNAVAILABLE, full),
     };
     let socket = Socket::new(Arc::clone(gateway), Arc::clone(endpoint), session, receiver);
+    let chosen = match handshake {
+        Some(handshake) => match poll_fn(|cx| handshake.poll(cx)).await {
+            Ok(chosen) => chosen.and_then(|name| HeaderValue::from_str(&name).ok()),
+            Err(why) => return bad_gateway(why),
+        },
+        None if carrier == Carrier::RawWebsocket && service == config::Service::Stomp => {
+            choose_subprotocol(headers).map(HeaderValue::from_static)
+        }
+        None => None,
+    };
     tokio::spawn(socket.run(upgrade));
 
     let mut response = reply::bare(StatusCode::SWITCHING_PROTOCOLS);
     reply::set(&mut response, header::CONNECTION, "Upgrade");
     reply::set(&mut response, header::UPGRADE, "websocket");
     response.headers_mut().insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    if carrier == Carrier::RawWebsocket
-        && endpoint.settings().service == config::Service::Stomp
-        && let Some(chosen) = choose_subprotocol(headers)
-    {
-        reply::set(&mut response, header::SEC_WEBSOCKET_PROTOCOL, chosen);
+    if let Some(chosen) = chosen {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
     }
     response
 }
@@ -85,6 +103,15 @@ fn bad_handshake(wrong: &'static str) -> Response<Body> {
     let mut response = reply::text(StatusCode::BAD_REQUEST, wrong);
     reply::no_cache(&mut response);
     reply::set(&mut response, header::SEC_WEBSOCKET_VERSION, "13");
+    response
+}
+
+fn bad_gateway(why: Unjoined) -> Response<Body> {
+    let mut response = match why {
+        Unjoined::Refused => reply::text(StatusCode::BAD_GATEWAY, "The upstream cannot be reached"),
+        Unjoined::Late => reply::text(StatusCode::GATEWAY_TIMEOUT, "The upstream does not answer"),
+    };
+    reply::no_cache(&mut response);
     response
 }
 
