@@ -23,14 +23,19 @@ export async function startGateway(args, { listen = '127.0.0.1:0', config } = {}
     args = [...args, '--config', file];
   }
   try {
-    return await start(['serve', '--listen', listen, ...args]);
+    return await start(program(), ['serve', '--listen', listen, ...args]);
   } finally {
     if (folder) rmSync(folder, { recursive: true });
   }
 }
 
-async function start(commandLine) {
-  const child = spawn(program(), commandLine, { stdio: ['ignore', 'pipe', 'pipe'] });
+/** Starts an example of the library, as `cargo build --examples` has made it. */
+export function startExample(name) {
+  return start(newest(join('examples', name), 'cargo build --examples'), ['127.0.0.1:0']);
+}
+
+async function start(file, commandLine) {
+  const child = spawn(file, commandLine, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = [];
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
   const url = await new Promise((resolve, reject) => {
@@ -62,11 +67,14 @@ async function start(commandLine) {
 }
 
 function program() {
-  if (process.env.TOWPATH_BIN) return process.env.TOWPATH_BIN;
+  return process.env.TOWPATH_BIN ?? newest('towpath', 'cargo build --release');
+}
+
+function newest(name, command) {
   const target = process.env.CARGO_TARGET_DIR ?? join(project, 'target');
-  const built = ['release', 'debug'].map((profile) => join(target, profile, 'towpath')).filter(existsSync);
+  const built = ['release', 'debug'].map((profile) => join(target, profile, name)).filter(existsSync);
   if (built.length === 0) {
-    throw new Error('there is no gateway to test: run `cargo build --release` first, or name a program in TOWPATH_BIN');
+    throw new Error(`there is no ${name} to test: run \`${command}\` first, or name a gateway in TOWPATH_BIN`);
   }
   return built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
 }
