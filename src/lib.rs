@@ -27,12 +27,29 @@
 
 #![forbid(unsafe_code)]
 
+/// The documents' programs are compiled with the documentation tests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/application.md")]
+    struct Application;
+    #[doc = include_str!("../docs/spring.md")]
+    struct Spring;
+}
+
+pub mod application;
+pub mod auth;
+mod bridge;
 pub mod broker;
+mod clock;
 pub mod config;
 mod connection;
+mod fetch;
 pub mod gateway;
 pub mod http;
 pub mod metrics;
+pub mod mount;
 mod pause;
 pub mod publication;
 pub mod server;
@@ -40,3 +57,4 @@ pub mod session;
 pub mod sockjs;
 pub mod stomp;
 mod tcp;
+pub mod webhook;

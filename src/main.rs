@@ -2,15 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+mod commands;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use towpath::config::{Config, Destination, Place, Service};
+use towpath::config::{Config, Service};
 use towpath::http::RenderMetrics;
 use towpath::server::Server;
 use tracing_subscriber::EnvFilter;
@@ -34,6 +36,12 @@ enum Subcommands {
         /// The TOML file.
         file: PathBuf,
     },
+    /// Write a configuration to begin with, with comments and fresh secrets.
+    Init(commands::init::Target),
+    /// Read a password from standard input and print its hash for a [[user]].
+    HashPassword,
+    /// Say what the rules of a configuration make of one frame of one client, and why.
+    Explain(commands::explain::Question),
 }
 
 #[derive(Debug, Args)]
@@ -44,7 +52,7 @@ struct Serve {
     /// Listen here instead of where the configuration says; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Also speak STOMP over plain TCP here, for backends; 127.0.0.1:61613 is the usual place. There is no authentication yet.
+    /// Also speak STOMP over plain TCP here, for backends; 127.0.0.1:61613 is the usual place.
     #[arg(long, value_name = "ADDR")]
     tcp: Option<SocketAddr>,
     /// Also offer /echo, /close, /amplify, /ticker, /broadcast and the others that SockJS test suites expect.
@@ -58,7 +66,10 @@ struct Serve {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Some(Subcommands::Check { file }) => check(&file),
+        Some(Subcommands::Check { file }) => commands::check::run(&file),
+        Some(Subcommands::Init(target)) => commands::init::run(&target),
+        Some(Subcommands::HashPassword) => commands::hash_password::run(),
+        Some(Subcommands::Explain(question)) => return commands::explain::run(&question),
         Some(Subcommands::Serve(serve)) => run(&serve),
         None => run(&cli.serve),
     };
@@ -73,7 +84,7 @@ fn main() -> ExitCode {
 
 fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("TOWPATH_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(filter())
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
@@ -86,35 +97,20 @@ fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
             None => None,
         };
         let server = Server::bind(&config, metrics).await?;
-        welcome(&config, server.address(), server.tcp_address())?;
+        welcome(&config, server.address(), server.tcp_address(), server.api_address())?;
         server.run(stop_signal()).await;
         Ok(())
     })
 }
 
-/// Reads the file as the gateway would, and prints what it says beyond the defaults.
-fn check(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config::load(file)?;
-    let mut defaults = Config::default();
-    defaults.endpoints.resize(config.endpoints.len(), Default::default());
-    // A destination says about its queue only what [broker] does not say for all.
-    let destination = Destination { queue: config.broker.queue.clone(), ..Destination::default() };
-    defaults.destinations.resize(config.destinations.len(), destination);
-    let defaults = defaults.describe();
-    let mut out = io::stdout().lock();
-    writeln!(out, "{} is good. Beside the defaults it says:", file.display())?;
-    let mut place = None;
-    for setting in config.describe() {
-        let default = defaults.iter().find(|default| (default.place, default.key) == (setting.place, setting.key));
-        let default = default.and_then(|default| default.value.as_deref());
-        let Some(value) = setting.value.as_deref().filter(|value| Some(*value) != default) else { continue };
-        if place.replace(setting.place) != Some(setting.place) && setting.place != Place::Top {
-            writeln!(out, "\n{}", setting.place.header())?;
-        }
-        writeln!(out, "{} = {value}  # default: {}", setting.key, default.unwrap_or("left out"))?;
-    }
-    out.flush()?;
-    Ok(())
+/// What is logged: what `TOWPATH_LOG` says, but never whole websocket frames, which the library would show at `trace`: there
+/// are credentials in them.
+fn filter() -> EnvFilter {
+    let asked = EnvFilter::try_from_env("TOWPATH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    ["tungstenite=info", "tokio_tungstenite=info"]
+        .into_iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(asked, EnvFilter::add_directive)
 }
 
 /// Records metrics from now on, and renders them.
@@ -125,10 +121,7 @@ fn recorder() -> Result<RenderMetrics, Box<dyn std::error::Error>> {
 }
 
 fn configuration(serve: &Serve) -> Result<Config, Box<dyn std::error::Error>> {
-    let mut config = match &serve.config {
-        Some(path) => Config::load(path)?,
-        None => Config::default(),
-    };
+    let mut config = Config::load_with(serve.config.as_deref(), commands::environment()?)?;
     if let Some(listen) = serve.listen {
         config.listen = listen;
     }
@@ -148,7 +141,7 @@ fn configuration(serve: &Serve) -> Result<Config, Box<dyn std::error::Error>> {
 }
 
 /// Says where everything is and what to try next.
-fn welcome(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> io::Result<()> {
+fn welcome(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>, api: Option<SocketAddr>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "towpath {} listens on {address}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out)?;
@@ -167,6 +160,9 @@ fn welcome(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> io:
     }
     if let Some(tcp) = tcp {
         writeln!(out, "  STOMP over TCP     tcp://{tcp}")?;
+    }
+    if config.api.token.is_some() {
+        writeln!(out, "  HTTP API           http://{}{}", api.unwrap_or(address), config.api.path)?;
     }
     if let Some(path) = &config.metrics_path {
         writeln!(out, "  metrics            http://{address}{path}")?;

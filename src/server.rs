@@ -3,14 +3,17 @@
 //!
 //! Does not know: routes, sessions, or what is served.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
@@ -18,12 +21,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::application::{Application, Publisher};
 use crate::config::Config;
-use crate::connection::{Connection, now};
+use crate::connection::Connection;
 use crate::gateway::Gateway;
-use crate::http::{HttpService, RenderMetrics};
+use crate::http::{Body, RenderMetrics};
 use crate::metrics;
-use crate::session::CloseReason;
+use crate::mount::{Mount, MountError};
 use crate::tcp;
 
 /// Questions that a silent TCP peer leaves unanswered before it counts as gone.
@@ -35,18 +39,20 @@ pub struct Server {
     address: SocketAddr,
     /// For STOMP over TCP, if it is asked for.
     tcp: Option<(TcpListener, SocketAddr)>,
+    /// For the API, if it is asked for one of its own.
+    api: Option<(TcpListener, SocketAddr)>,
     core: Arc<Core>,
 }
 
 /// What every connection needs.
 struct Core {
-    gateway: Arc<Gateway>,
-    service: HttpService,
+    mount: Mount,
     http: http1::Builder,
     write_timeout: Duration,
     keepalive: Duration,
     http_places: Places,
     tcp_places: Places,
+    api_places: Places,
     shutdown_grace: Duration,
     stopping: watch::Sender<bool>,
 }
@@ -70,20 +76,40 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The gateway cannot be put together.
+    #[error(transparent)]
+    Mount(#[from] MountError),
 }
 
 impl Server {
     /// Binds the listeners of `config` and makes the gateway behind them. `metrics` renders what `metrics_path` shows.
     ///
     /// # Errors
-    /// [`ServerError::Bind`] if an address is taken or not ours.
+    /// See [`ServerError`].
     pub async fn bind(config: &Config, metrics: Option<RenderMetrics>) -> Result<Self, ServerError> {
+        Self::bind_with(config, Application::new(), metrics).await
+    }
+
+    /// The same with an application behind the gateway.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn bind_with(
+        config: &Config,
+        application: Application,
+        metrics: Option<RenderMetrics>,
+    ) -> Result<Self, ServerError> {
+        let mount = Mount::new(config, application, metrics)?;
         let (listener, address) = bind(config.listen, "`listen` or --listen").await?;
         let tcp = match config.tcp.listen {
             Some(address) => Some(bind(address, "`listen` in [tcp] or --tcp").await?),
             None => None,
         };
-        Ok(Self { listener, address, tcp, core: Arc::new(Core::new(config, metrics)) })
+        let api = match config.api.listen.filter(|_| mount.api().is_some()) {
+            Some(address) => Some(bind(address, "`listen` in [api]").await?),
+            None => None,
+        };
+        Ok(Self { listener, address, tcp, api, core: Arc::new(Core::new(config, mount)) })
     }
 
     /// The address it listens on for HTTP, with the real port where the configuration said 0.
@@ -96,21 +122,33 @@ impl Server {
         self.tcp.as_ref().map(|(_, address)| *address)
     }
 
+    /// The address it listens on for the API alone, if it does; with the real port where the configuration said 0.
+    pub fn api_address(&self) -> Option<SocketAddr> {
+        self.api.as_ref().map(|(_, address)| *address)
+    }
+
     /// The gateway behind it.
     pub fn gateway(&self) -> &Arc<Gateway> {
-        &self.core.gateway
+        self.core.mount.gateway()
+    }
+
+    /// Sends messages through the gateway from anywhere.
+    pub fn publisher(&self) -> Publisher {
+        self.core.mount.publisher()
     }
 
     /// Serves until `shutdown` completes; then tells every client, and waits for them for at most `shutdown_grace`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, tcp, core, .. } = self;
-        let deadlines = tokio::spawn(drive_deadlines(Arc::clone(&core.gateway)));
+        let Self { listener, tcp, api, core, .. } = self;
+        let driven = Arc::clone(&core);
+        let deadlines = tokio::spawn(async move { driven.mount.run().await });
         tokio::select! {
-            () = accept(&listener, &core) => {}
+            () = accept(&listener, &core, &core.http_places, core.mount.service()) => {}
             () = accept_tcp(tcp.as_ref(), &core) => {}
+            () = accept_api(api.as_ref(), &core) => {}
             () = shutdown => {}
         }
-        drop((listener, tcp));
+        drop((listener, tcp, api));
         core.stop().await;
         deadlines.abort();
     }
@@ -118,13 +156,21 @@ impl Server {
     /// Serves one connection that came from elsewhere than the listener: a pipe in a test, a stream of another program's.
     pub async fn serve_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let connection = Connection::new(io, None, self.core.write_timeout);
-        Arc::clone(&self.core).serve(connection).await;
+        Arc::clone(&self.core).serve(connection, self.core.mount.service()).await;
+    }
+
+    /// Serves the API on one connection that came from elsewhere than the listener, if there is an API.
+    pub async fn serve_api_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let connection = Connection::new(io, None, self.core.write_timeout);
+        if let Some(api) = self.core.mount.api() {
+            Arc::clone(&self.core).serve(connection, api).await;
+        }
     }
 
     /// Serves STOMP on one connection that came from elsewhere than the listener. The limit in `[tcp]` counts it, too.
     pub async fn serve_tcp_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let connection = Connection::new(io, None, self.core.write_timeout);
-        match tcp::Socket::open(&self.core.gateway) {
+        match tcp::Socket::open(self.gateway()) {
             Ok(socket) => socket.serve(connection).await,
             Err(_) => tcp::refuse(connection).await,
         }
@@ -132,32 +178,34 @@ impl Server {
 
     /// Fires deadlines, for those who use [`serve_connection`](Self::serve_connection) without [`run`](Self::run).
     pub async fn drive_deadlines(&self) {
-        drive_deadlines(Arc::clone(&self.core.gateway)).await;
+        self.core.mount.run().await;
     }
 }
 
 impl Core {
-    fn new(config: &Config, metrics: Option<RenderMetrics>) -> Self {
-        let gateway = Arc::new(Gateway::new(config, now()));
-        let service = HttpService::new(Arc::clone(&gateway), config.into(), metrics);
+    fn new(config: &Config, mount: Mount) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(config.http.header_timeout).max_buf_size(config.http.buffer);
         Self {
-            gateway,
-            service,
+            mount,
             http,
             write_timeout: config.http.write_timeout,
             keepalive: config.tcp.keepalive,
             http_places: Places::new(config.http.max_connections),
             tcp_places: Places::new(config.tcp.max_connections),
+            // As many as for clients, and not theirs: a gateway that is full of them can still be asked about them.
+            api_places: Places::new(config.http.max_connections),
             shutdown_grace: config.shutdown_grace,
             stopping: watch::Sender::new(false),
         }
     }
 
-    async fn serve(self: Arc<Self>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn serve<S>(self: Arc<Self>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    {
         let mut stopping = self.stopping.subscribe();
-        let connection = self.http.serve_connection(TokioIo::new(io), self.service.clone()).with_upgrades();
+        let connection = self.http.serve_connection(TokioIo::new(io), service).with_upgrades();
         let mut connection = pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
@@ -180,9 +228,15 @@ impl Core {
 
     /// Closes all sessions, then waits until every connection is gone, websockets included.
     async fn stop(&self) {
-        self.gateway.close_all(&CloseReason::Shutdown, now());
+        self.mount.close();
         self.stopping.send_replace(true);
-        let all_gone = async { tokio::join!(self.http_places.all_free(), self.tcp_places.all_free()) };
+        let ports = [&self.http_places, &self.tcp_places, &self.api_places];
+        let all_free = async {
+            for places in ports {
+                places.all_free().await;
+            }
+        };
+        let all_gone = async { tokio::join!(self.mount.idle(), all_free) };
         let _ = tokio::time::timeout(self.shutdown_grace, all_gone).await;
     }
 }
@@ -209,10 +263,13 @@ async fn bind(address: SocketAddr, mend: &'static str) -> Result<(TcpListener, S
     Ok((listener, bound))
 }
 
-async fn accept(listener: &TcpListener, core: &Arc<Core>) {
+async fn accept<S>(listener: &TcpListener, core: &Arc<Core>, places: &Places, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     loop {
         let stream = next_stream(listener).await;
-        let Some(permit) = core.http_places.take() else {
+        let Some(permit) = places.take() else {
             metrics::limit_reached("max_connections");
             refuse(
                 &stream,
@@ -220,7 +277,9 @@ async fn accept(listener: &TcpListener, core: &Arc<Core>) {
             );
             continue;
         };
-        tokio::spawn(Arc::clone(core).serve(Connection::new(stream, Some(permit), core.write_timeout)));
+        tokio::spawn(
+            Arc::clone(core).serve(Connection::new(stream, Some(permit), core.write_timeout), service.clone()),
+        );
     }
 }
 
@@ -236,7 +295,7 @@ async fn accept_tcp(listener: Option<&(TcpListener, SocketAddr)>, core: &Arc<Cor
         };
         keep_alive(&stream, core.keepalive);
         // Opened here and not in the task: whoever was accepted before a shutdown is told of it.
-        match tcp::Socket::open(&core.gateway) {
+        match tcp::Socket::open(core.mount.gateway()) {
             Ok(socket) => {
                 let connection = Connection::new(stream, Some(permit), core.write_timeout);
                 tokio::spawn(socket.serve(connection));
@@ -244,6 +303,12 @@ async fn accept_tcp(listener: Option<&(TcpListener, SocketAddr)>, core: &Arc<Cor
             Err(_) => refuse(&stream, &tcp::refusal()),
         }
     }
+}
+
+/// Never ends; without a listener it does nothing.
+async fn accept_api(listener: Option<&(TcpListener, SocketAddr)>, core: &Arc<Core>) {
+    let (Some((listener, _)), Some(api)) = (listener, core.mount.api()) else { return std::future::pending().await };
+    accept(listener, core, &core.api_places, api).await;
 }
 
 /// The next connection.
@@ -281,21 +346,4 @@ fn keep_alive(stream: &TcpStream, after: Duration) {
 /// Tells one client too many, if that can be done without waiting.
 fn refuse(stream: &TcpStream, words: &[u8]) {
     let _ = stream.try_write(words);
-}
-
-/// Sleeps until the next deadline of any session and fires it, for ever.
-async fn drive_deadlines(gateway: Arc<Gateway>) {
-    let deadlines = Arc::clone(gateway.deadlines());
-    let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
-    std::future::poll_fn(move |cx| {
-        loop {
-            gateway.handle_timeout(now());
-            let Some(next) = deadlines.poll_timeout(cx) else { return Poll::<()>::Pending };
-            sleep.as_mut().reset(next.into());
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await;
 }

@@ -4,17 +4,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the sources stand that the tree may name.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 17] = [
     "",
+    "commands",
     "sockjs",
     "stomp",
     "session",
     "broker",
     "broker/queue",
     "broker/selector",
+    "bridge",
     "gateway",
     "gateway/stomp",
     "http",
+    "http/api",
+    "application",
+    "auth",
+    "webhook",
     "config",
 ];
 
@@ -58,9 +64,15 @@ fn the_tests_that_the_protocol_page_names_exist() {
 
 #[test]
 fn the_files_that_the_pages_name_exist() {
-    for page in
-        ["docs/protocol.md", "docs/message-path.md", "docs/architecture.md", "docs/contributing.md", "README.md"]
-    {
+    for page in [
+        "docs/protocol.md",
+        "docs/message-path.md",
+        "docs/architecture.md",
+        "docs/contributing.md",
+        "docs/application.md",
+        "docs/spring.md",
+        "README.md",
+    ] {
         for word in quoted(page) {
             let path = word.strip_prefix("./").unwrap_or(&word);
             let is_file = ["src/", "tests/", "docs/", "benches/", "examples/", "fixtures/"]
@@ -71,6 +83,59 @@ fn the_files_that_the_pages_name_exist() {
             }
         }
     }
+}
+
+/// What README shows of the three ways stands like that in an example, and `tests/examples.rs` runs the examples.
+#[test]
+fn the_three_ways_in_the_readme_are_examples() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("\n## Three ways").expect("README shows three ways");
+    let (section, _) = section.split_once("\n## ").expect("it is not the last section");
+    let mut shown = Vec::new();
+    for block in section.split("```").skip(1).step_by(2) {
+        let (language, text) = block.split_once('\n').expect("a block has a language");
+        let found =
+            examples().into_iter().find(|file| fs::read_to_string(file).is_ok_and(|whole| whole.contains(text)));
+        let file = found.unwrap_or_else(|| panic!("no example has this {language}:\n{text}"));
+        shown.push(file.strip_prefix(root().join("examples")).unwrap().display().to_string());
+    }
+    let expected = ["hello.rs", "greeting_webhook/towpath.toml", "greeting_webhook/backend.py", "bridge/towpath.toml"];
+    assert_eq!(shown, expected);
+}
+
+/// The files of all examples, without what npm installed.
+fn examples() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join("examples")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true if path.ends_with("node_modules") => {}
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files
+}
+
+/// The links of the documents lead somewhere.
+#[test]
+fn the_files_that_the_pages_link_to_exist() {
+    let mut links = 0;
+    for page in ["README.md", "docs/application.md", "docs/spring.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                let path = root().join(page).parent().unwrap().join(file);
+                assert!(path.exists(), "{page} links to {link}, which is not there");
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 20, "{links} links found; have the pages another form now?");
 }
 
 /// The tree of docs/architecture.md has every source file and no other.

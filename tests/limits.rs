@@ -28,10 +28,12 @@ fn max_sessions() {
         let bed = Bed::with(Service::Echo, |endpoint| endpoint.max_sessions = 3);
         let (a, _b, _socket) = (bed.stream("a"), bed.stream("b"), bed.socket());
         for _ in 0..2 {
-            let full = bed.gateway.attach(bed.endpoint(), "c", "test", bed.now).expect_err("full");
+            let full = bed.gateway.attach(bed.endpoint(), "c", "test", &bed.visitor, bed.now).expect_err("full");
             assert_eq!(full.limit, 3);
             assert!(full.to_string().contains("max_sessions"), "{full}");
-            assert!(bed.gateway.open_socket(bed.endpoint(), Carrier::Websocket, "test", bed.now).is_err());
+            assert!(
+                bed.gateway.open_socket(bed.endpoint(), Carrier::Websocket, "test", &bed.visitor, bed.now).is_err()
+            );
         }
         assert_eq!(bed.send("a", &["x"]), Some(Flow::Continue), "those that are there are served");
         bed.depart(&a, Departure::Interrupted);
@@ -435,7 +437,7 @@ async fn shutdown_grace() {
 // ---- none is forgotten ----
 
 /// Every key, with the test that meets it; `-` for what is no limit.
-const KEYS: [(&str, &str, &str); 83] = [
+const KEYS: [(&str, &str, &str); 137] = [
     ("", "listen", "-"),
     ("", "shutdown_grace", "limits.rs shutdown_grace"),
     ("", "landing_page", "-"),
@@ -486,6 +488,49 @@ const KEYS: [(&str, &str, &str); 83] = [
     ("[broker]", "high_water", "high_water.rs publishers_are_slowed_from_three_quarters_and_refused_at_the_mark"),
     ("[broker]", "send_to_users", "broker_limits.rs send_to_users"),
     ("[broker]", "unknown_user", "broker_limits.rs unknown_user"),
+    ("[broker]", "topic_prefixes", "-"),
+    ("[application]", "prefixes", "-"),
+    ("[application]", "errors", "-"),
+    (
+        "[application]",
+        "timeout",
+        "application_everywhere.rs a_handler_that_takes_too_long_is_given_up_and_the_sender_told",
+    ),
+    ("[application]", "max_calls", "application_everywhere.rs too_many_calls_at_once_are_refused_visibly"),
+    ("[webhook]", "secret", "-"),
+    ("[webhook]", "connect", "-"),
+    ("[webhook]", "subscribe", "-"),
+    ("[webhook]", "timeout", "webhooks.rs a_slow_backend_costs_its_sender_no_more_than_the_timeout"),
+    ("[webhook]", "max_requests", "webhooks.rs no_more_than_max_requests_at_once_and_the_others_in_their_order"),
+    ("[webhook]", "max_waiting", "webhooks.rs no_more_than_max_requests_at_once_and_the_others_in_their_order"),
+    ("[webhook]", "retries", "webhooks.rs attempts_come_to_an_end"),
+    ("[webhook]", "max_response", "webhooks.rs an_answer_that_is_too_large_is_not_read_to_its_end"),
+    ("[webhook]", "max_context", "webhooks.rs a_context_that_is_too_long_is_not_sent"),
+    ("[auth]", "anonymous", "-"),
+    ("[auth]", "cookie", "-"),
+    ("[auth]", "webhook", "-"),
+    ("[auth]", "refused_subscribe", "-"),
+    ("[auth]", "ticket_ttl", "auth/tickets.rs a_ticket_that_nobody_claims_is_gone_after_its_time"),
+    ("[auth]", "max_tickets", "auth/tickets.rs there_are_never_more_than_max"),
+    ("[auth]", "password_checks", "auth/passwords.rs only_so_many_may_wait_for_a_check"),
+    ("[auth]", "max_waiting", "auth/passwords.rs only_so_many_may_wait_for_a_check"),
+    ("[jwt]", "secret", "-"),
+    ("[jwt]", "keys", "-"),
+    ("[jwt]", "algorithms", "-"),
+    ("[jwt]", "audience", "-"),
+    ("[jwt]", "issuer", "-"),
+    ("[jwt]", "user_claim", "-"),
+    ("[jwt]", "leeway", "auth/tokens.rs a_token_is_good_for_as_long_as_it_says_and_the_leeway"),
+    ("[jwt]", "keys_ttl", "auth/keys.rs a_url_is_asked_at_the_first_need_and_again_after_keys_ttl"),
+    ("[jwt]", "max_token", "auth/tokens.rs a_token_may_be_as_long_as_max_token"),
+    ("[api]", "token", "-"),
+    ("[api]", "listen", "-"),
+    ("[api]", "path", "-"),
+    ("[api]", "max_body", "api/main.rs limits_of_requests"),
+    ("[api]", "max_batch", "api/main.rs limits_of_requests"),
+    ("[api]", "max_page", "api/main.rs limits_of_requests"),
+    ("[api]", "idempotency_ttl", "api/once.rs a_request_with_a_key_is_done_once"),
+    ("[api]", "idempotency_keys", "api/once.rs idempotency_keys"),
     ("[[endpoint]]", "path", "-"),
     ("[[endpoint]]", "service", "-"),
     ("[[endpoint]]", "allowed_origins", "-"),
@@ -507,7 +552,22 @@ const KEYS: [(&str, &str, &str); 83] = [
     ("[[endpoint]]", "max_session_id", "limits.rs max_session_id"),
     ("[[endpoint]]", "tombstones", "limits.rs tombstones"),
     ("[[endpoint]]", "tombstone_ttl", "session_end.rs a_tombstone_stands_for_its_time_and_asking_does_not_prolong_it"),
+    ("[[endpoint]]", "bridge", "-"),
+    ("[[endpoint]]", "bridge_headers", "-"),
+    ("[[endpoint]]", "bridge_timeout", "bridge/ends.rs bridge_timeout"),
+    ("[[endpoint]]", "bridge_buffer", "bridge/main.rs bridge_buffer"),
     ("[[endpoint]]", "websocket_buffer", "limits.rs websocket_buffer"),
+    ("[[app]]", "destination", "-"),
+    ("[[app]]", "url", "-"),
+    ("[[user]]", "name", "-"),
+    ("[[user]]", "password_hash", "-"),
+    ("[[user]]", "roles", "-"),
+    ("[[rule]]", "action", "-"),
+    ("[[rule]]", "commands", "-"),
+    ("[[rule]]", "destination", "-"),
+    ("[[rule]]", "who", "-"),
+    ("[[rule]]", "users", "-"),
+    ("[[rule]]", "claim", "-"),
     ("[[destination]]", "pattern", "overflow_policies.rs the_first_rule_that_fits_counts"),
     ("[[destination]]", "overflow", "overflow_policies.rs the_first_rule_that_fits_counts"),
     ("[[destination]]", "conflate_by", "overflow_policies.rs conflation_by_a_header_keeps_the_latest_of_each_value"),
@@ -526,10 +586,11 @@ fn every_key_of_the_configuration_has_its_test() {
     let keys: BTreeSet<_> = KEYS.iter().map(|(table, key, _)| (*table, *key)).collect();
     // Keys of tables that are not there by default are seen where one is.
     let destination = Destination { history: Some(History::new(1)), ..Destination::default() };
-    let described = Config { destinations: vec![destination], ..Config::default() }.describe();
+    let described = Config { destinations: vec![destination], ..Config::with_one_of_each_table() }.describe();
     let all: BTreeSet<_> = described.iter().map(|setting| (setting.place.header(), setting.key)).collect();
     assert_eq!(keys, all);
     for (_, key, test) in KEYS {
+        assert!(test == "-" || test.contains(' '), "{key} needs a test");
         if let Some((file, name)) = test.split_once(' ') {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file);
             let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"));

@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use towpath::application::Application;
 use towpath::config::Config;
 use towpath::stomp::{Command, Frame, Version};
 
@@ -31,10 +32,20 @@ pub fn play<F: Future<Output = ()>>(transport: Transport, scenario: impl Fn(Stag
 
 /// As [`play`], with a configuration of the scenario's own; STOMP must be at `/stomp`.
 pub fn play_with<F: Future<Output = ()>>(transport: Transport, config: Config, scenario: impl Fn(Stage) -> F) {
+    play_behind(transport, config, Application::new, scenario);
+}
+
+/// As [`play_with`], with an application behind the gateway.
+pub fn play_behind<F: Future<Output = ()>>(
+    transport: Transport,
+    config: Config,
+    application: impl Fn() -> Application,
+    scenario: impl Fn(Stage) -> F,
+) {
     for version in VERSIONS {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
-            let gateway = Gateway::in_memory(config.clone()).await;
+            let gateway = Gateway::in_memory_with(config.clone(), application()).await;
             let played = scenario(Stage { gateway, transport, version });
             // Heartbeats go on for ever, and so would a test that waits for something else.
             within(Duration::from_secs(3600), &format!("{transport:?}, STOMP {version}"), played).await;

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::gateway::PIPE;
 use super::http::percent_encode;
+use super::proof::{Proof, with_query};
 use super::{Connector, Gateway, Http, Request, Stream, WebSocket, within};
 
 /// The callback that htmlfile and jsonp clients name, of the length that sockjs-client's have.
@@ -76,6 +77,8 @@ pub struct Client {
     path: String,
     id: String,
     headers: Vec<(String, String)>,
+    /// What stands in the query of every request, as sockjs-client keeps that of its URL.
+    query: Option<String>,
     line: Line,
     sender: Option<Http>,
     /// Messages of frames that were taken apart by [`Client::message`].
@@ -261,14 +264,44 @@ impl Client {
         id: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, Ended> {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::open_as(gateway, transport, path, id, &Proof { headers, query: None }).await
+    }
+
+    /// Begins a conversation that proves somebody, with the handshake and with every request.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with).
+    pub async fn open_as(
+        gateway: &Gateway,
+        transport: Transport,
+        path: &str,
+        id: &str,
+        proof: &Proof,
+    ) -> Result<Self, Ended> {
         if transport == Transport::Tcp {
             return Ok(Self::open_tcp_through(gateway, PIPE).await);
         }
-        let connector = gateway.connector().clone();
-        let target = transport.target(path, id);
+        Self::open_at(gateway.connector(), transport, path, id, proof).await
+    }
+
+    /// The same to whatever is behind `connector`, for a transport with a URL.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with).
+    pub async fn open_at(
+        connector: &Connector,
+        transport: Transport,
+        path: &str,
+        id: &str,
+        proof: &Proof,
+    ) -> Result<Self, Ended> {
+        let connector = connector.clone();
+        let Proof { headers, query } = proof.clone();
+        let target = with_query(&transport.target(path, id), query.as_deref());
         let line = match transport {
-            Transport::Websocket => Line::Socket(handshake(&connector, &target, headers).await?),
-            Transport::RawWebsocket => Line::Raw(handshake(&connector, &target, headers).await?, false),
+            Transport::Websocket => Line::Socket(handshake(&connector, &target, &headers).await?),
+            Transport::RawWebsocket => Line::Raw(handshake(&connector, &target, &headers).await?, false),
             _ => Line::Idle(None),
         };
         let mut client = Self {
@@ -276,7 +309,8 @@ impl Client {
             transport,
             path: path.to_owned(),
             id: id.to_owned(),
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers,
+            query,
             line,
             sender: None,
             waiting: VecDeque::new(),
@@ -295,6 +329,7 @@ impl Client {
             path: String::new(),
             id: String::new(),
             headers: vec![],
+            query: None,
             line,
             sender: None,
             waiting: VecDeque::new(),
@@ -326,10 +361,7 @@ impl Client {
             Some(http) => http,
             None => Http::new(self.connector.connect().await),
         };
-        let mut request = self.transport.request(&self.path, &self.id);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
+        let request = self.dressed(self.transport.request(&self.path, &self.id));
         http.send(&request).await;
         self.line = Line::Receiving(http, Stage::Head);
     }
@@ -439,11 +471,9 @@ impl Client {
         if let Line::Socket(socket) | Line::Raw(socket, _) = &mut self.line {
             return socket.try_send(Message::text(payload)).await.map_err(|_| 0);
         }
-        let mut request =
+        let request =
             self.transport.sending_request(&self.path, &self.id, payload).expect("an HTTP transport has a sender");
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
+        let request = self.dressed(request);
         if self.sender.is_none() {
             self.sender = Some(Http::new(self.connector.connect().await));
         }
@@ -469,6 +499,23 @@ impl Client {
         }
     }
 
+    /// From now on its requests prove this.
+    pub fn proves(&mut self, proof: &Proof) {
+        (self.headers, self.query) = (proof.headers.clone(), proof.query.clone());
+    }
+
+    /// It sends its next message over a new connection, where it sends by requests.
+    pub fn redial(&mut self) {
+        self.sender = None;
+    }
+
+    fn dressed(&self, mut request: Request) -> Request {
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.query(self.query.as_deref())
+    }
+
     /// Another client with the same session; nothing has been sent yet.
     fn sibling(&self) -> Self {
         Self {
@@ -476,6 +523,7 @@ impl Client {
             path: self.path.clone(),
             id: self.id.clone(),
             headers: self.headers.clone(),
+            query: self.query.clone(),
             line: Line::Idle(None),
             sender: None,
             waiting: VecDeque::new(),
@@ -491,9 +539,10 @@ impl Client {
     }
 }
 
-async fn handshake(connector: &Connector, target: &str, headers: &[(&str, &str)]) -> Result<WebSocket, Ended> {
+async fn handshake(connector: &Connector, target: &str, headers: &[(String, String)]) -> Result<WebSocket, Ended> {
     use tokio_tungstenite::tungstenite::Error;
-    match WebSocket::connect_with(connector, target, headers).await {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    match WebSocket::connect_with(connector, target, &headers).await {
         Ok(socket) => Ok(socket),
         Err(Error::Http(response)) => Err(Ended::Refused(response.status().as_u16())),
         Err(_) => Err(Ended::Broken),

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use towpath::application::Application;
 use towpath::config::{AllowedOrigins, Config, Endpoint, Service};
 use towpath::server::Server;
 
@@ -28,6 +29,7 @@ pub struct Gateway {
     connector: Connector,
     core: Arc<towpath::gateway::Gateway>,
     address: SocketAddr,
+    api: Option<SocketAddr>,
     shutdown: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
 }
@@ -70,23 +72,34 @@ pub fn serving(endpoints: impl IntoIterator<Item = Endpoint>) -> Config {
 impl Gateway {
     /// A gateway on a TCP port of its own, in the current runtime.
     pub async fn start(config: Config) -> Self {
-        let server = bind(config).await;
-        let (core, address) = (Arc::clone(server.gateway()), server.address());
+        Self::start_with(config, Application::new()).await
+    }
+
+    /// The same with an application behind it.
+    pub async fn start_with(config: Config, application: Application) -> Self {
+        let server = bind(config, application).await;
+        let (core, address, api) = (Arc::clone(server.gateway()), server.address(), server.api_address());
         let connector = Connector::Tcp(address, server.tcp_address());
         let (shutdown, told) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async move {
             let _ = told.await;
         }));
-        Self { connector, core, address, shutdown: Some(shutdown), running: Some(running) }
+        Self { connector, core, address, api, shutdown: Some(shutdown), running: Some(running) }
     }
 
     /// A gateway without a port, in the current runtime. Connections are pipes, and the clock may be a paused one.
     pub async fn in_memory(config: Config) -> Self {
-        let server = Arc::new(bind(config).await);
+        Self::in_memory_with(config, Application::new()).await
+    }
+
+    /// The same with an application behind it.
+    pub async fn in_memory_with(config: Config, application: Application) -> Self {
+        let server = Arc::new(bind(config, application).await);
         let (core, address) = (Arc::clone(server.gateway()), server.address());
         let driven = Arc::clone(&server);
         let running = tokio::spawn(async move { driven.drive_deadlines().await });
-        Self { connector: Connector::Memory(server), core, address, shutdown: None, running: Some(running) }
+        let connector = Connector::Memory(server);
+        Self { connector, core, address, api: None, shutdown: None, running: Some(running) }
     }
 
     /// What opens connections to it.
@@ -121,6 +134,19 @@ impl Gateway {
         http.send(&request).await;
         let head = http.head().await;
         (head, http)
+    }
+
+    /// A new connection to the port that has the API alone.
+    pub async fn api(&self) -> Http {
+        match &self.connector {
+            Connector::Tcp(..) => Http::new(Stream::dial(self.api.expect("the configuration has api.listen")).await),
+            Connector::Memory(server) => {
+                let (near, far) = tokio::io::duplex(PIPE);
+                let server = Arc::clone(server);
+                tokio::spawn(async move { server.serve_api_connection(far).await });
+                Http::new(Stream::Memory(near))
+            }
+        }
     }
 
     /// The synchronous gateway behind it, to look at registries and the broker.
@@ -250,8 +276,8 @@ impl AsyncWrite for Stream {
     }
 }
 
-async fn bind(mut config: Config) -> Server {
+async fn bind(mut config: Config, application: Application) -> Server {
     config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.validate().expect("the test's configuration is valid");
-    Server::bind(&config, None).await.expect("the system has a free port")
+    Server::bind_with(&config, application, None).await.expect("the system has a free port")
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::proof::with_query;
 use super::{Stream, within};
 
 /// A request in the making. `Host: localhost` and the `Content-Length` of a body are added unless left out on purpose.
@@ -103,6 +104,13 @@ impl Request {
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());
+        self
+    }
+
+    /// Adds to its query.
+    #[must_use]
+    pub fn query(mut self, query: Option<&str>) -> Self {
+        self.target = with_query(&self.target, query);
         self
     }
 

@@ -8,7 +8,10 @@
 //! | `websocket` | [`WebSocket`]: a websocket client |
 //! | `client` | [`Client`]: one client over every [`Transport`], SockJS's and the plain ones |
 //! | `stomp` | [`stomp::Stomp`]: STOMP frames over such a client |
+//! | `backend` | [`backend::Backend`]: an HTTP server that says what a test wants |
 //! | `metrics` | [`metrics::Meter`]: what the gateway counted |
+//! | `log` | [`log::Log`]: what the gateway logged |
+//! | `proof` | [`proof::Proof`]: what a request proves who it comes from by; tokens, and the time that they count by |
 //!
 //! Nothing here sleeps. Waits end when what is waited for arrives, or fail after the connection's
 //! [patience](Stream::patience).
@@ -18,10 +21,13 @@
 // Each test binary compiles all of this and uses its own part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod backend;
 mod client;
 mod gateway;
 mod http;
+pub mod log;
 pub mod metrics;
+pub mod proof;
 pub mod stomp;
 mod websocket;
 
