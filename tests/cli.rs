@@ -1,66 +1,20 @@
 //! The `towpath` command as a new user meets it: what it prints, what it refuses and how, and that it stops when told to.
 
+#[path = "support/binary.rs"]
+mod binary;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
-/// A running gateway; ends with the test.
-struct Running {
-    child: Child,
-    address: SocketAddr,
-    printed: String,
-}
+use binary::{Running, towpath};
 
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = towpath(arguments).stdout(Stdio::piped()).spawn().expect("the binary is built");
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut printed = String::new();
-        // The last line it prints says how to stop it.
-        while let Some(Ok(line)) = lines.next() {
-            printed.push_str(&line);
-            printed.push('\n');
-            if line.contains("Ctrl-C") {
-                break;
-            }
-        }
-        let address = printed.split_whitespace().find_map(|word| word.parse().ok()).expect("it says where it listens");
-        Self { child, address, printed }
-    }
-
-    fn tcp_address(&self) -> SocketAddr {
-        let line = self.printed.lines().find(|line| line.contains("STOMP over TCP")).expect("it says where");
-        line.split_whitespace().find_map(|word| word.strip_prefix("tcp://")?.parse().ok()).expect("an address")
-    }
-
-    fn get(&self, target: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).expect("it listens where it says");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn towpath(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_towpath"));
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
-    // What stands in the environment of whoever runs the tests is none of theirs.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOWPATH_")) {
-        command.env_remove(name);
-    }
-    command
+fn tcp_address(gateway: &Running) -> SocketAddr {
+    let line = gateway.printed.lines().find(|line| line.contains("STOMP over TCP")).expect("it says where");
+    line.split_whitespace().find_map(|word| word.strip_prefix("tcp://")?.parse().ok()).expect("an address")
 }
 
 /// Runs the command to its end.
@@ -77,7 +31,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 
 #[test]
 fn it_starts_without_configuration_and_says_where_everything_is() {
-    let gateway = Running::start(&["--listen", "127.0.0.1:0"]);
+    let gateway = Running::start(towpath(&["--listen", "127.0.0.1:0"]));
     let address = gateway.address;
     assert_ne!(address.port(), 0, "the real port is printed");
     for url in [format!("http://{address}/"), format!("http://{address}/stomp"), format!("ws://{address}/stomp")] {
@@ -91,7 +45,7 @@ fn it_starts_without_configuration_and_says_where_everything_is() {
 
 #[test]
 fn serve_is_the_default_subcommand_and_test_services_are_an_option() {
-    let gateway = Running::start(&["serve", "--listen", "127.0.0.1:0", "--test-services"]);
+    let gateway = Running::start(towpath(&["serve", "--listen", "127.0.0.1:0", "--test-services"]));
     for path in
         ["echo", "disabled_websocket_echo", "cookie_needed_echo", "close", "amplify", "ticker", "broadcast", "farewell"]
     {
@@ -103,11 +57,11 @@ fn serve_is_the_default_subcommand_and_test_services_are_an_option() {
 #[test]
 fn the_client_url_reaches_the_iframe_pages_of_all_endpoints() {
     let script = "/lib/sockjs.js";
-    let gateway = Running::start(&["--listen", "127.0.0.1:0", "--test-services", "--client-url", script]);
+    let gateway = Running::start(towpath(&["--listen", "127.0.0.1:0", "--test-services", "--client-url", script]));
     for endpoint in ["stomp", "echo"] {
         assert!(gateway.get(&format!("/{endpoint}/iframe.html")).contains(&format!("src=\"{script}\"")), "{endpoint}");
     }
-    let gateway = Running::start(&["--listen", "127.0.0.1:0"]);
+    let gateway = Running::start(towpath(&["--listen", "127.0.0.1:0"]));
     let page = gateway.get("/stomp/iframe-1.6.1.html");
     assert!(page.contains("sockjs-client@1.6.1/"), "the script is of the version that the client asks for: {page}");
 }
@@ -118,7 +72,7 @@ fn a_configuration_file_is_read_and_the_option_overrides_its_address() {
         "whole.toml",
         "listen = \"127.0.0.1:1\"\nmetrics_path = \"/metrics\"\nlanding_page = false\n[[endpoint]]\npath = \"/a/b\"\nservice = \"echo\"\n",
     );
-    let gateway = Running::start(&["--config", config.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    let gateway = Running::start(towpath(&["--config", config.to_str().unwrap(), "--listen", "127.0.0.1:0"]));
     assert!(gateway.get("/a/b/").ends_with("Welcome to SockJS!\n"));
     assert!(gateway.get("/").starts_with("HTTP/1.1 404"));
     assert!(gateway.get("/stomp").starts_with("HTTP/1.1 404"));
@@ -202,11 +156,11 @@ fn an_address_that_is_taken_is_named_with_the_mend() {
 
 #[test]
 fn the_port_for_stomp_over_tcp_is_asked_for_and_printed() {
-    let without = Running::start(&["--listen", "127.0.0.1:0"]);
+    let without = Running::start(towpath(&["--listen", "127.0.0.1:0"]));
     assert!(!without.printed.contains("TCP"), "{}", without.printed);
 
-    let gateway = Running::start(&["--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]);
-    let mut stream = TcpStream::connect(gateway.tcp_address()).expect("it listens where it says");
+    let gateway = Running::start(towpath(&["--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]));
+    let mut stream = TcpStream::connect(tcp_address(&gateway)).expect("it listens where it says");
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(b"CONNECT\naccept-version:1.2\nhost:h\n\n\0DISCONNECT\nreceipt:bye\n\n\0").unwrap();
     let mut answer = String::new();
@@ -232,7 +186,7 @@ fn wrong_options_are_refused() {
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_it_in_order_and_its_clients_are_told() {
-    let mut gateway = Running::start(&["--listen", "127.0.0.1:0", "--test-services"]);
+    let mut gateway = Running::start(towpath(&["--listen", "127.0.0.1:0", "--test-services"]));
     let mut stream = TcpStream::connect(gateway.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(stream, "POST /echo/0/s/xhr_streaming HTTP/1.0\r\n\r\n").unwrap();

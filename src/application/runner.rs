@@ -153,8 +153,7 @@ impl Shared {
         };
         let Connecting { session, transport, headers, .. } = connecting;
         if is_new && let Err(refused) = self.webhooks.ask_connect(&principal, session, transport, headers).await {
-            // Known, and not let in: that is no question of credentials.
-            return Outcome::Failed(Failure::fatal(refused.message));
+            return Outcome::NotAdmitted(refused.message);
         }
         Outcome::Admitted(principal)
     }

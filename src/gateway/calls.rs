@@ -100,6 +100,8 @@ pub struct Incoming {
 pub enum Outcome {
     /// The client is in, or still in, as this.
     Admitted(Arc<Principal>),
+    /// It is known who the client is, and it may not come in; in words for the client.
+    NotAdmitted(String),
     /// The message was handled.
     Done(Answer),
     /// It was not.
@@ -112,6 +114,7 @@ pub(super) type Slot = Arc<Mutex<Option<Settled>>>;
 /// An outcome whose messages for others are on their way.
 pub(super) enum Settled {
     Admitted(Arc<Principal>),
+    NotAdmitted(String),
     Done { reply: Option<Reply>, reach: Reach },
     Failed(Failure),
 }
@@ -145,6 +148,7 @@ impl Call {
     fn settle(&self, outcome: Outcome, now: Instant) {
         let settled = match outcome {
             Outcome::Admitted(principal) => Settled::Admitted(principal),
+            Outcome::NotAdmitted(why) => Settled::NotAdmitted(why),
             Outcome::Done(Answer { publish, reply }) => match publish_all(&self.broker, publish, now) {
                 Ok(reach) => Settled::Done { reply, reach },
                 Err(refused) => Settled::Failed(Failure::new(refused.to_string())),

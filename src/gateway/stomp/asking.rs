@@ -232,9 +232,8 @@ impl Stomp {
             (Then::Admit { name, headers }, Settled::Admitted(principal)) => {
                 self.admit(session, name, &headers, principal, now)
             }
-            (Then::Admit { .. }, Settled::Failed(failure)) if failure.gravity == Gravity::Fatal => {
-                Err(not_let_in(failure.message))
-            }
+            (Then::Admit { .. }, Settled::NotAdmitted(why)) => Err(not_let_in(why)),
+            (_, Settled::Failed(failure)) if failure.gravity == Gravity::Fatal => Err(Stop::failed()),
             (Then::Renew { .. }, Settled::Admitted(principal)) => {
                 let caller = self.caller()?;
                 // A session belongs to one user, whatever he has subscribed to is his.
@@ -266,7 +265,7 @@ impl Stomp {
             }
             // Nothing else answers these questions, unless it means no.
             (Then::Admit { .. } | Then::Renew { .. }, _) => Err(Stop::not_authenticated()),
-            (_, Settled::Admitted(_)) => Err(Stop::failed()),
+            (_, Settled::Admitted(_) | Settled::NotAdmitted(_)) => Err(Stop::failed()),
         }
     }
 
