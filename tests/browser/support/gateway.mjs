@@ -67,14 +67,14 @@ async function start(file, commandLine) {
 }
 
 function program() {
-  return process.env.TOWPATH_BIN ?? newest('towpath', 'cargo build --release');
+  return process.env.GATEWAY_BIN ?? newest('towpath', 'cargo build --release');
 }
 
 function newest(name, command) {
   const target = process.env.CARGO_TARGET_DIR ?? join(project, 'target');
   const built = ['release', 'debug'].map((profile) => join(target, profile, name)).filter(existsSync);
   if (built.length === 0) {
-    throw new Error(`there is no ${name} to test: run \`${command}\` first, or name a gateway in TOWPATH_BIN`);
+    throw new Error(`there is no ${name} to test: run \`${command}\` first, or name a gateway in GATEWAY_BIN`);
   }
   return built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
 }
