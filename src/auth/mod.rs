@@ -120,6 +120,11 @@ impl Authenticator {
         self.anonymous
     }
 
+    /// Whether a request brings any proof. One that does not comes from nobody in particular.
+    pub fn is_shown(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
+        self.proof(headers, query, false).is_some()
+    }
+
     /// Who an HTTP request comes from. It may bring several proofs; the first counts, in this order: the ticket in its query,
     /// the `Authorization` header, for a `websocket` handshake the subprotocols, the cookie. Without any it comes from nobody
     /// in particular.

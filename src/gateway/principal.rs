@@ -131,6 +131,13 @@ impl std::fmt::Debug for Visitor {
 }
 
 impl Visitor {
+    /// Whoever it is, or nobody.
+    pub fn or_nobody(visitor: Option<&Self>) -> &Self {
+        static NOBODY: Visitor =
+            Visitor { principal: None, ticket: None, headers: Vec::new(), subprotocols: Vec::new(), handshake: None };
+        visitor.unwrap_or(&NOBODY)
+    }
+
     /// The name that a session remembers of the request that opened it.
     pub fn name(&self) -> Option<&str> {
         self.principal.as_ref()?.name()

@@ -30,14 +30,16 @@ pub(super) async fn send<B>(
     endpoint: &Arc<Endpoint>,
     row: &'static Row,
     session: &str,
-    visitor: Visitor,
+    visitor: Option<Box<Visitor>>,
     request: &HeaderMap,
     body: B,
 ) -> Response<Body>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
-    let Some(session) = gateway.find(endpoint, session, &visitor, now()) else { return reply::not_found() };
+    let Some(session) = gateway.find(endpoint, session, Visitor::or_nobody(visitor.as_deref()), now()) else {
+        return reply::not_found();
+    };
     let body = match read(body, endpoint.settings(), settings).await {
         Ok(body) => body,
         Err(refused) => return refused,

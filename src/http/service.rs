@@ -92,6 +92,9 @@ impl HttpService {
     }
 
     /// Answers one request. Never fails: what is wrong with a request is in the answer.
+    ///
+    /// What only some requests wait for has a future of its own; otherwise every poll, which may wait for long, would keep room
+    /// for it.
     pub async fn respond<B>(&self, mut request: Request<B>) -> Response<Body>
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
@@ -103,7 +106,7 @@ impl HttpService {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         if let Some(api) = self.api.as_ref().filter(|api| api.has(path)) {
-            return api.respond(parts, body).await;
+            return Box::pin(api.respond(parts, body)).await;
         }
         if let Some(page) = self.own_page(path, &parts.method) {
             return page;
@@ -150,11 +153,12 @@ impl HttpService {
             Route::Info => pages::info(settings, &Asker::new(&parts.headers)),
             Route::Iframe { version } => pages::iframe(settings, version, &parts.headers),
             Route::RawWebsocket => {
-                websocket::upgrade(&self.gateway, endpoint, Carrier::RawWebsocket, visitor, &parts.headers, upgrade)
-                    .await
+                let (carrier, visitor) = (Carrier::RawWebsocket, visitor.map(|known| *known).unwrap_or_default());
+                Box::pin(websocket::upgrade(&self.gateway, endpoint, carrier, visitor, &parts.headers, upgrade)).await
             }
             Route::Session { transport: Transport::Websocket, .. } => {
-                websocket::upgrade(&self.gateway, endpoint, Carrier::Websocket, visitor, &parts.headers, upgrade).await
+                let (carrier, visitor) = (Carrier::Websocket, visitor.map(|known| *known).unwrap_or_default());
+                Box::pin(websocket::upgrade(&self.gateway, endpoint, carrier, visitor, &parts.headers, upgrade)).await
             }
             Route::Session { session, transport } => {
                 // A poll may wait for long: it takes along what it needs and nothing that belongs to the connection.
@@ -171,7 +175,7 @@ impl HttpService {
         endpoint: &Arc<Endpoint>,
         row: &'static Row,
         session: &str,
-        visitor: Visitor,
+        visitor: Option<Box<Visitor>>,
         request: Parts,
         body: B,
     ) -> Response<Body>
@@ -201,20 +205,22 @@ impl HttpService {
         response
     }
 
-    /// Who the request comes from, as far as it proves that itself.
+    /// Who the request comes from, as far as it proves that itself. Mostly that is nobody, and nothing.
     async fn visitor(
         &self,
         endpoint: &Endpoint,
         request: &Parts,
         route: &Route<'_>,
-    ) -> Result<Visitor, Response<Body>> {
+    ) -> Result<Option<Box<Visitor>>, Response<Body>> {
         let socket = matches!(route, Route::RawWebsocket | Route::Session { transport: Transport::Websocket, .. });
         if !socket && !matches!(route, Route::Session { .. }) {
-            return Ok(Visitor::default());
+            return Ok(None);
         }
         let identified = match &self.authenticator {
-            None => Ok(Visitor::default()),
-            Some(authenticator) => authenticator.identify(&request.headers, request.uri.query(), socket).await,
+            Some(authenticator) if socket || authenticator.is_shown(&request.headers, request.uri.query()) => {
+                Box::pin(authenticator.identify(&request.headers, request.uri.query(), socket)).await
+            }
+            _ => Ok(Visitor::default()),
         };
         // STOMP asks at its CONNECT. No other service has such a moment.
         let must_be_known = endpoint.settings().service != config::Service::Stomp
@@ -232,7 +238,8 @@ impl HttpService {
             let values = request.headers.get_all(name.as_str()).iter().filter_map(|value| value.to_str().ok());
             visitor.headers.extend(values.map(|value| (name.clone(), value.to_owned())));
         }
-        Ok(visitor)
+        let nobody = visitor.principal.is_none() && visitor.headers.is_empty() && visitor.subprotocols.is_empty();
+        Ok((!nobody).then(|| Box::new(visitor)))
     }
 
     /// Pages of the gateway itself, which belong to no endpoint.

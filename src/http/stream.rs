@@ -24,7 +24,7 @@ pub(super) async fn receive(
     endpoint: &Arc<Endpoint>,
     row: &'static Row,
     session: &str,
-    visitor: Visitor,
+    visitor: Option<Box<Visitor>>,
     callback: Option<Callback>,
 ) -> Response<Body> {
     let Some(framing) = row.transport.framing(callback.as_ref()) else {
@@ -32,10 +32,11 @@ pub(super) async fn receive(
         return reply::not_found();
     };
     let prelude = row.prelude.bytes(callback.as_ref()).map(|bytes| Bytes::from(bytes.into_owned()));
-    let admission = match Receiver::attach(gateway, endpoint, session, row.name, &visitor).await {
-        Ok(admission) => admission,
-        Err(full) => return reply::text(StatusCode::SERVICE_UNAVAILABLE, full),
-    };
+    let admission =
+        match Receiver::attach(gateway, endpoint, session, row.name, Visitor::or_nobody(visitor.as_deref())).await {
+            Ok(admission) => admission,
+            Err(full) => return reply::text(StatusCode::SERVICE_UNAVAILABLE, full),
+        };
     drop(visitor);
     let receiver = match admission {
         Admission::Attached(receiver) => receiver,
