@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { openPage, startChromium } from './support/browser.mjs';
-import { startExample } from './support/gateway.mjs';
+import { startExample, startGateway, startProgram } from './support/gateway.mjs';
 
 const ways = [
   { name: 'stompjs 2.3.3 over SockJS', path: '/', expected: 'open over websocket' },
@@ -60,11 +61,50 @@ describe('examples/greeting', () => {
   }
 });
 
-async function open(way) {
+// The gateway is the binary, which serves no pages of ours: that of the example is put into one that it has.
+describe('examples/greeting_webhook', () => {
+  for (const way of ways) {
+    it(way.name, { timeout: 60_000 }, async () => {
+      const backend = await startProgram('python3', [fileOf('greeting_webhook/backend.py'), '0']);
+      const toml = await readFile(fileOf('greeting_webhook/towpath.toml'), 'utf8');
+      const config = toml.replace('http://127.0.0.1:3000', backend.url);
+      assert.notEqual(config, toml);
+      const gateway = await startGateway([], { config });
+      try {
+        const mine = await open(way, gateway.url);
+        await mine.page.fill('#name', script);
+        await mine.page.click('#send');
+        await shows([mine], `Hello, ${script}!`);
+        assert.equal(await mine.page.evaluate(() => window.stolen), undefined);
+        await backend.stop();
+        await mine.page.fill('#name', 'Ann');
+        await mine.page.click('#send');
+        // Nobody listens for errors there, so a backend that is down ends the session, and is not passed over.
+        await mine.page.waitForFunction(() => !document.querySelector('#state').textContent.startsWith('open'));
+        await mine.context.close();
+      } finally {
+        await Promise.all([backend.stop(), gateway.stop()]);
+      }
+    });
+  }
+});
+
+function fileOf(example) {
+  return fileURLToPath(new URL(`../../examples/${example}`, import.meta.url));
+}
+
+async function open(way, url = example.url) {
   const opened = await openPage(browser);
   await opened.context.route('https://cdn.jsdelivr.net/npm/**', library);
   if (way.without) await opened.page.addInitScript((name) => { delete window[name]; }, way.without);
-  await opened.page.goto(`${example.url}${way.path}`);
+  if (url === example.url) {
+    await opened.page.goto(`${url}${way.path}`);
+  } else {
+    // A document from the network, see showInGreeting; what stands in it comes from the example.
+    await opened.context.route(`${url}/app.js`, (route) => route.fulfill({ path: fileOf('greeting/app.js') }));
+    await opened.page.goto(`${url}/gs-guide-websocket`);
+    await opened.page.setContent(await readFile(fileOf(`greeting/${way.path.slice(1) || 'index.html'}`), 'utf8'));
+  }
   await opened.page.click('#connect');
   await isOpen(opened, way);
   return opened;

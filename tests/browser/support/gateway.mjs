@@ -34,6 +34,11 @@ export function startExample(name) {
   return start(newest(join('examples', name), 'cargo build --examples'), ['127.0.0.1:0']);
 }
 
+/** Starts any program that prints the URL at which it listens. */
+export function startProgram(file, commandLine) {
+  return start(file, commandLine);
+}
+
 async function start(file, commandLine) {
   const child = spawn(file, commandLine, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = [];
