@@ -107,7 +107,8 @@ impl Shared {
             Question::Connect(connecting) => self.admit(&connecting, true).await,
             Question::Refresh(connecting) => self.admit(&connecting, false).await,
             Question::Send(message) => {
-                if self.webhooks.handles(&message.destination) && !self.handles(&message) {
+                if !self.application.messages.fits(&message.destination) && self.webhooks.handles(&message.destination)
+                {
                     return outcome(self.webhooks.call(&message).await);
                 }
                 self.handle(&self.application.messages, message).await
@@ -122,10 +123,6 @@ impl Shared {
                 outcome(self.webhooks.ask_subscribe(&message).await.map(|()| Answer::nothing()))
             }
         }
-    }
-
-    fn handles(&self, message: &Incoming) -> bool {
-        self.application.messages.find(&message.destination).is_some()
     }
 
     async fn handle(&self, handlers: &Routes<Handler>, mut message: Incoming) -> Outcome {

@@ -23,9 +23,7 @@ impl Guarded {
     pub fn new(inner: Box<dyn Protocol>, expires: Option<Instant>, ticket: Option<(Ticket, Arc<Tickets>)>) -> Self {
         Self { inner, expires, ticket, claim_at: None }
     }
-}
 
-impl Guarded {
     /// Makes sure that the ticket is this session's.
     fn claim(&mut self, session: &Session, now: Instant) -> Result<(), CloseReason> {
         self.claim_at = None;
