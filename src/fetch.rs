@@ -14,15 +14,15 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{
     self,
     connect::{Connect, HttpConnector},
 };
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use crate::clock;
+use crate::dial;
 
 /// How long an unused connection is kept. Shorter than any usual server keeps it (gunicorn 2 s, Node and uvicorn 5 s): a request
 /// that crosses the server's closing may have been seen, and so may not be tried again.
@@ -164,7 +164,8 @@ impl Client {
         self.secure.get_or_init(|| {
             let mut tcp = tcp();
             tcp.enforce_http(false);
-            let connector = HttpsConnectorBuilder::new().with_tls_config(tls()).https_only().enable_http1();
+            let connector =
+                HttpsConnectorBuilder::new().with_tls_config(dial::client_config()).https_only().enable_http1();
             pool(connector.wrap_connector(tcp), self.idle)
         })
     }
@@ -268,24 +269,6 @@ fn pool<C: Connect + Clone>(connector: C, idle: usize) -> Pool<C> {
         .pool_max_idle_per_host(idle)
         .http1_max_buf_size(MAX_HEAD)
         .build(connector)
-}
-
-/// With the system's root certificates. Without any, plain HTTP works all the same and every https host is refused.
-pub(crate) fn tls() -> ClientConfig {
-    match builder().with_native_roots() {
-        Ok(config) => config.with_no_client_auth(),
-        Err(_) => {
-            tracing::warn!("the system has no root certificates: no https host can be asked");
-            builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-        }
-    }
-}
-
-fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
-    // Named, since a process may have several providers and no default then. This one has all versions, so nothing fails here.
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap_or_else(|_| ClientConfig::builder())
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -25,6 +25,11 @@
 //! # }
 //! ```
 
+//! # Looking at other servers
+//!
+//! [`client`] speaks to any server of SockJS and STOMP, [`conformance`] checks one against the rules of the protocols, and [`doctor`]
+//! looks at what stands between a client and its server. They share [`wire`], and none of them knows the modules above.
+
 #![forbid(unsafe_code)]
 
 /// The documents' programs are compiled with the documentation tests.
@@ -42,9 +47,13 @@ pub mod application;
 pub mod auth;
 mod bridge;
 pub mod broker;
+pub mod client;
 mod clock;
 pub mod config;
+pub mod conformance;
 mod connection;
+mod dial;
+pub mod doctor;
 mod fetch;
 pub mod gateway;
 pub mod http;
@@ -58,3 +67,4 @@ pub mod sockjs;
 pub mod stomp;
 mod tcp;
 pub mod webhook;
+pub mod wire;

@@ -4,8 +4,6 @@
 //!
 //! Does not know: SockJS, transports, or how a session's end is told to its client.
 
-mod dial;
-
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -14,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
@@ -29,7 +28,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message as Packet, Utf8Bytes};
 use crate::clock::Seldom;
 use crate::config::{self, Config};
 use crate::connection::{TwoWay, now};
-use crate::fetch;
+use crate::dial::{self, Address, DialError};
 use crate::gateway::{Joint, Parted, Taken, Unjoined, Upstreams};
 use crate::metrics;
 use crate::session::Message;
@@ -62,7 +61,7 @@ impl Bridges {
                 .as_deref()
                 .is_some_and(|url| url.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("wss:")))
         };
-        let tls = config.endpoints.iter().any(is_secure).then(|| TlsConnector::from(Arc::new(fetch::tls())));
+        let tls = config.endpoints.iter().any(is_secure).then(|| TlsConnector::from(Arc::new(dial::client_config())));
         Self { tls, tasks: watch::Sender::new(()), failed: Arc::default() }
     }
 
@@ -86,7 +85,7 @@ impl Upstreams for Bridges {
 async fn run(mut joint: Joint, tls: Option<TlsConnector>, failed: &Seldom) {
     let patience = joint.endpoint().bridge_timeout;
     let dialled = tokio::select! {
-        dialled = timeout(patience, dial::dial(&joint, tls.as_ref())) => dialled,
+        dialled = timeout(patience, open(&joint, tls.as_ref())) => dialled,
         () = poll_fn(|cx| joint.poll_needless(cx)) => return,
     };
     let (session, endpoint) = (joint.serial(), joint.endpoint().path.clone());
@@ -111,6 +110,21 @@ async fn run(mut joint: Joint, tls: Option<TlsConnector>, failed: &Seldom) {
             joint.refused(Unjoined::Late, now());
         }
     }
+}
+
+/// The open websocket to the session's server, with the subprotocol that it chose.
+async fn open(joint: &Joint, tls: Option<&TlsConnector>) -> Result<(TokioIo<Upgraded>, Option<String>), DialError> {
+    let url = joint.endpoint().bridge.as_deref().unwrap_or_default();
+    let address = Address::parse(url, &dial::WEBSOCKET).ok_or_else(DialError::url)?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in joint.headers() {
+        // What cannot be a header has not come in one.
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            headers.append(name, value);
+        }
+    }
+    let stream = address.connect(tls).await?;
+    dial::websocket::open(&address, stream, headers, joint.subprotocols()).await
 }
 
 /// Tells the log that a server fails, but not for each of the sessions that want to be joined to it.

@@ -1,0 +1,3 @@
+//! Clients of SockJS and STOMP servers.
+//!
+//! Does not know: the server side of towpath.

@@ -1,0 +1,3 @@
+//! Reports as people and machines read them.
+//!
+//! Does not know: how the checks are run.

@@ -1,0 +1,3 @@
+//! The checks of SockJS servers.
+//!
+//! Does not know: STOMP.

@@ -1,0 +1,3 @@
+//! The checks of STOMP servers.
+//!
+//! Does not know: towpath's own server.
