@@ -16,12 +16,15 @@ const NOT_CACHED: &str = "no-store, no-cache, no-transform, must-revalidate, max
 /// The same in the edition 0.3.3.
 const NOT_CACHED_033: &str = "no-store, no-cache, must-revalidate, max-age=0";
 
+const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+
 /// An answer that came.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// The answer itself.
     pub response: Response,
-    pub(super) steps: Steps,
+    /// What led to it.
+    pub steps: Steps,
 }
 
 /// What a demand gives: the same answer, for the next one.
@@ -135,11 +138,26 @@ impl Answer {
 
     /// Pages of that origin may read it, with credentials; without an origin, anybody's without.
     pub fn cors(&self, origin: Option<&str>) -> Demanded<'_> {
-        self.header("Access-Control-Allow-Origin", origin.unwrap_or("*"))?;
+        const CREDENTIALS: &str = "Access-Control-Allow-Credentials";
         match origin {
-            Some(_) => self.header("Access-Control-Allow-Credentials", "true"),
-            None => self.no_header("Access-Control-Allow-Credentials"),
+            // A star goes without credentials, though the edition 0.3.3 wants them.
+            Some(origin) if self.allows_origin(origin)?.response.header(ALLOW_ORIGIN) == Some("*") => Ok(self),
+            Some(_) => self.header(CREDENTIALS, "true"),
+            None if self.header(ALLOW_ORIGIN, "*")?.response.header(CREDENTIALS) == Some("true") => {
+                self.steps.vintage("0.3.3: Access-Control-Allow-Credentials without an Origin");
+                Ok(self)
+            }
+            None => self.no_header(CREDENTIALS),
         }
+    }
+
+    /// Pages of that origin may read it.
+    pub fn allows_origin(&self, origin: &str) -> Demanded<'_> {
+        if origin == "null" && self.response.header(ALLOW_ORIGIN) == Some("*") {
+            self.steps.vintage("0.3.3: a star for the origin null");
+            return Ok(self);
+        }
+        self.header(ALLOW_ORIGIN, origin)
     }
 
     /// It sets no cookie.
