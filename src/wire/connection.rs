@@ -297,6 +297,8 @@ impl Connection {
         }
         let taken = self.body.missing.min(self.buffer.len());
         self.body.missing -= taken;
+        // Nothing comes behind it: a connection that is kept would be waited for in vain.
+        self.body.done = self.body.missing == 0;
         let bytes = self.buffer.split_to(taken).freeze();
         Ok(bytes)
     }
