@@ -5,11 +5,15 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use support::{Gateway, test_services};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use towpath::conformance::sockjs::{Services, Settings, examine, rules};
 use towpath::conformance::{Options, Report, Verdict};
-use towpath::wire::{Limits, Target};
+use towpath::wire::{Fault, Limits, Target};
 
 /// The names of the official suite in its order, without the one that is obsolete.
 const OFFICIAL: &str = include_str!("../fixtures/conformance/official-suite.txt");
@@ -17,21 +21,17 @@ const OFFICIAL: &str = include_str!("../fixtures/conformance/official-suite.txt"
 /// The services that are not among the gateway's own for tests, so that checks of them cannot look.
 const NOT_OFFERED: [&str; 0] = [];
 
-async fn report() -> Report {
-    let gateway = Gateway::start(test_services()).await;
-    let settings = Settings {
-        target: Target::parse(&format!("http://{}", gateway.address())).expect("the address makes a URL"),
-        services: Services::default(),
-        limits: Limits::default(),
-        connections: 64,
-    };
-    examine(settings, &Options::default(), |_| {}).await.expect("the gateway listens")
+async fn report_of(server: SocketAddr, limits: Limits) -> Result<Report, Fault> {
+    let target = Target::parse(&format!("http://{server}")).expect("the address makes a URL");
+    let settings = Settings { target, services: Services::default(), limits, connections: 64 };
+    examine(settings, &Options::default(), |_| {}).await
 }
 
 /// Every check passes, and in the way of the present edition.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gateway_keeps_every_rule() {
-    let report = report().await;
+    let gateway = Gateway::start(test_services()).await;
+    let report = report_of(gateway.address(), Limits::default()).await.expect("the gateway listens");
     let wrong: Vec<_> = report
         .outcomes
         .iter()
@@ -67,4 +67,58 @@ fn every_rule_says_what_it_demands_and_why() {
         assert!(rule.why.len() > 40 && rule.why.ends_with('.'), "{}: {}", rule.id, rule.why);
         assert!(!rule.source.is_empty() && !rule.group.is_empty(), "{}", rule.id);
     }
+}
+
+/// A server that says the first text once to everybody, and the second one for ever; without that it hangs up, or waits.
+async fn no_server(first: &'static str, forever: Option<&'static str>, hangs_up: bool) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the system has a free port");
+    let address = listener.local_addr().expect("it listens");
+    tokio::spawn(async move {
+        while let Ok((mut peer, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = peer.write_all(first.as_bytes()).await;
+                while let Some(text) = forever
+                    && peer.write_all(text.as_bytes()).await.is_ok()
+                {}
+                if !hangs_up {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Whatever is at the other end, each check ends by itself and says what it saw.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_server_fails_every_check_in_time() {
+    let limits = Limits { patience: Duration::from_millis(50), head: 4096, body: 4096 };
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (first, forever, hangs_up) in [
+        ("", None, true),
+        ("", None, false),
+        ("SSH-2.0-OpenSSH_9.9\r\n", None, true),
+        ("HTTP/1.1 200 OK\r\nX: ", Some("x"), false),
+        (head, Some("1\r\nx\r\n"), false),
+        (head, None, false),
+    ] {
+        let server = no_server(first, forever, hangs_up).await;
+        let report = report_of(server, limits).await.expect("somebody listens");
+        assert_eq!(report.outcomes.len(), rules().len());
+        for outcome in report.outcomes.iter().filter(|outcome| !outcome.rule.slow) {
+            let Verdict::Failed(failure) = &outcome.verdict else {
+                panic!("{first:?} and {forever:?}: {} {:?}", outcome.rule.id, outcome.verdict)
+            };
+            assert!(!failure.reproduce.is_empty(), "{first:?} and {forever:?}: {} {failure:?}", outcome.rule.id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_listens_there_is_no_report() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the system has a free port");
+    let address = listener.local_addr().expect("it listens");
+    drop(listener);
+    let report = report_of(address, Limits::default()).await;
+    assert!(matches!(report, Err(Fault::Unreachable(_))), "{report:?}");
 }

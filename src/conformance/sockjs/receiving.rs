@@ -96,10 +96,10 @@ impl Receiving {
         }
     }
 
-    /// The next chunk, whatever it is, up to an end which is to come first at its own end. Of a body without chunks, everything
+    /// The next chunk, whatever it is, as long as nothing is behind the first such end in it. Of a body without chunks, everything
     /// up to there.
     pub async fn until(&mut self, end: &str) -> Result<Bytes, Stop> {
-        let words = format!("a chunk up to the first {}", shown(end));
+        let words = format!("a chunk with nothing behind {}", shown(end));
         let started = Instant::now();
         let mut seen = BytesMut::new();
         let most = self.connection.limits().patience.saturating_mul(3);
@@ -108,10 +108,10 @@ impl Receiving {
             seen.extend_from_slice(&bytes);
             let found = memmem::find(&seen, end.as_bytes()).map(|at| at + end.len());
             if self.framing() == Framing::Chunked {
-                match found == Some(seen.len()) {
-                    true => return Ok(seen.freeze()),
-                    false => return Err(self.fail(format!("a chunk {}", shown(seen)), words)),
-                }
+                return match found.is_none_or(|end| end == seen.len()) {
+                    true => Ok(seen.freeze()),
+                    false => Err(self.fail(format!("a chunk {}", shown(seen)), words)),
+                };
             }
             if let Some(found) = found {
                 self.rest = seen.split_off(found);

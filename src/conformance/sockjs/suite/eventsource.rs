@@ -4,14 +4,14 @@
 
 use super::{must, should};
 use crate::conformance::sockjs::Probe;
+use crate::conformance::sockjs::answer::Answer;
 use crate::conformance::sockjs::receiving::Receiving;
 use crate::conformance::sockjs::visit::Visit;
 use crate::conformance::{Check, Stop};
 
 const GROUP: &str = "eventsource";
-const TYPE: &str = "text/event-stream";
 /// The type in the edition 0.3.3.
-const TYPE_033: &str = "text/event-stream;charset=UTF-8";
+const TYPE_033: &str = "text/event-stream; charset=UTF-8";
 
 pub(super) const CHECKS: &[Check<Probe>] = &[
     must(
@@ -44,19 +44,21 @@ async fn open(visit: &Visit<'_>) -> Result<Receiving, Stop> {
 async fn transport(probe: &Probe) -> Result<(), Stop> {
     let visit = probe.echo();
     let mut stream = open(&visit).await?;
-    let head = stream.answer();
-    let given = head.some_header("Content-Type")?;
-    if given.replace(' ', "") == TYPE_033 {
-        visit.steps.vintage("0.3.3: EventSource with a charset in its type");
-    } else {
-        head.content_type(TYPE)?;
-    }
-    head.not_cached()?;
+    has_type(&stream.answer())?.not_cached()?;
     for array in [r#"["x"]"#, r#"["  \u0000\n\r "]"#] {
         visit.ask(&visit.post("/xhr_send").body(array)).await?.status(204)?.body("")?;
         stream.expect(format!("data: a{array}\r\n\r\n")).await?;
     }
     visit.done()
+}
+
+/// It has the type of event streams, in one of its two forms.
+fn has_type(head: &Answer) -> Result<&Answer, Stop> {
+    if head.content_type(TYPE_033).is_err() {
+        return head.content_type("text/event-stream");
+    }
+    head.steps.vintage("0.3.3: EventSource with a charset in its type");
+    Ok(head)
 }
 
 async fn response_limit(probe: &Probe) -> Result<(), Stop> {
@@ -67,4 +69,19 @@ async fn response_limit(probe: &Probe) -> Result<(), Stop> {
     stream.expect(format!("data: a{array}\r\n\r\n")).await?;
     stream.ends().await?;
     visit.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::Verdict;
+
+    #[test]
+    fn the_charset_in_the_type_is_of_an_older_edition() {
+        let verdict =
+            |of: &'static str| Verdict::from(has_type(&Answer::of(&[("Content-Type", of)], "")).and_then(Answer::done));
+        assert_eq!(verdict("text/event-stream"), Verdict::Passed);
+        assert_eq!(verdict("text/event-stream;charset=UTF-8").name(), "vintage");
+        assert_eq!(verdict("text/plain; charset=UTF-8").name(), "failed");
+    }
 }

@@ -6,7 +6,7 @@ use super::{GO_AWAY, must, should};
 use crate::conformance::sockjs::Probe;
 use crate::conformance::sockjs::answer::Answer;
 use crate::conformance::{Check, Stop};
-use crate::wire::{Framing, Request};
+use crate::wire::{Framing, Request, shown};
 
 const GROUP: &str = "http";
 
@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check<Probe>] = &[
         GROUP,
         "Http10.test_synchronous",
         "an answer to HTTP/1.0 has no chunks, and its connection is kept only if the answer says so",
-        "Old proxies, nginx's own defaults among them, ask in HTTP/1.0. They pass chunk sizes on as text, and wait for a body \
+        "Old proxies ask in HTTP/1.0, and nginx long did by default. They pass chunk sizes on as text, and wait for a body \
          without length until the connection ends.",
         |probe| Box::pin(http10_synchronous(probe)),
     ),
@@ -88,7 +88,7 @@ async fn http10_streaming(probe: &Probe) -> Result<(), Stop> {
     stream.answer().status(200)?.no_header("Transfer-Encoding")?.no_header("Content-Length")?;
     let prelude = stream.until("\n").await?;
     if !prelude.starts_with(b"h") {
-        return Err(stream.fail(crate::wire::shown(prelude), "a prelude of h"));
+        return Err(stream.fail(shown(prelude), "a prelude of h"));
     }
     stream.expect("o\n").await?;
     stream.expect(format!("{GO_AWAY}\n")).await?;
@@ -101,6 +101,7 @@ async fn http11_synchronous(probe: &Probe) -> Result<(), Stop> {
     let request = Request::get(visit.base("")).header("Connection", "Keep-Alive");
     let mut peer = visit.connect().await?;
     let answer = visit.ask_on(&mut peer, &request).await?;
+    answer.status(200)?.body(GREETING)?;
     if !matches!(&*connection(&answer), "" | "keep-alive") {
         let seen = format!("Connection: {}", connection(&answer));
         return Err(answer.fail(seen, "Connection: keep-alive, or no such header"));
@@ -108,7 +109,6 @@ async fn http11_synchronous(probe: &Probe) -> Result<(), Stop> {
     if answer.response.framing == Framing::UntilClose {
         return Err(answer.fail("neither Content-Length nor Transfer-Encoding", "one of them"));
     }
-    answer.status(200)?.body(GREETING)?;
     visit.ask_on(&mut peer, &request).await?.status(200)?.body(GREETING)?;
     visit.done()
 }
@@ -119,7 +119,7 @@ async fn http11_streaming(probe: &Probe) -> Result<(), Stop> {
     stream.answer().status(200)?.no_header("Content-Length")?.header("Transfer-Encoding", "chunked")?;
     let prelude = stream.until("\n").await?;
     if !prelude.starts_with(b"h") {
-        return Err(stream.fail(crate::wire::shown(prelude), "a prelude of h"));
+        return Err(stream.fail(shown(prelude), "a prelude of h"));
     }
     stream.expect("o\n").await?;
     stream.expect(format!("{GO_AWAY}\n")).await?;

@@ -161,3 +161,36 @@ async fn cacheability(probe: &Probe) -> Result<(), Stop> {
     known.status(304)?.no_header("Content-Type")?.body("")?;
     visit.done()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::Verdict;
+
+    fn verdict(body: &str) -> Verdict {
+        let answer = Answer::of(&[], body);
+        page(&answer).and_then(|()| answer.done()).into()
+    }
+
+    #[test]
+    fn the_page_is_known_in_its_two_forms_and_with_any_script() {
+        for url in ["/lib/sockjs.js", "https://example.com/sockjs.min.js"] {
+            assert_eq!(verdict(&PAGE.replace("{}", url)), Verdict::Passed);
+            assert_eq!(verdict(&PAGE_033.replace("{}", url)).name(), "vintage");
+        }
+        assert_eq!(verdict(&PAGE.replace("{}", "lib/sockjs.js")).name(), "failed");
+        assert_eq!(verdict("<html></html>").name(), "failed");
+    }
+
+    #[test]
+    fn the_first_line_that_differs_is_shown() {
+        let body = PAGE.replace("{}", "/s.js").replace("  <h2>", "<h2>");
+        let Verdict::Failed(failure) = verdict(&body) else { panic!("another page passes") };
+        assert_eq!(failure.seen, "line 13 of the page: \"<h2>Don't panic!</h2>\"");
+        assert_eq!(failure.wanted, "line 13 of the page: \"  <h2>Don't panic!</h2>\"");
+        let Verdict::Failed(failure) = verdict(&PAGE.replace("{}", "/s.js").replace("\n</html>", "")) else {
+            panic!("half a page passes")
+        };
+        assert_eq!(failure.seen, "no line 16 of the page");
+    }
+}

@@ -140,3 +140,20 @@ async fn sending_empty_frame(probe: &Probe) -> Result<(), Stop> {
     poll(&visit, r#"a[\"x\"]"#).await?;
     visit.done()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::Verdict;
+
+    #[test]
+    fn the_comment_in_front_is_of_the_present_edition() {
+        let verdict = |body: &'static str| {
+            let answer = Answer::of(&[], body);
+            Verdict::from(script(&answer, "o").and_then(|()| answer.done()))
+        };
+        assert_eq!(verdict("/**/callback(\"o\");\r\n"), Verdict::Passed);
+        assert_eq!(verdict("callback(\"o\");\r\n").name(), "vintage");
+        assert_eq!(verdict("/**/callback(\"o\")").name(), "failed");
+    }
+}

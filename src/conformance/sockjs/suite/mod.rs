@@ -65,6 +65,7 @@ const STILL_OPEN: &str = r#"c[2010,"Another connection still open"]"#;
 /// Looks whether a rule is kept.
 type Look = for<'a> fn(&'a Probe) -> Looking<'a>;
 
+/// A check of what clients of today break on.
 const fn must(
     group: &'static str,
     id: &'static str,
@@ -75,6 +76,7 @@ const fn must(
     check(group, Level::Must, id, demand, why, look)
 }
 
+/// A check of what some clients or networks suffer from.
 const fn should(
     group: &'static str,
     id: &'static str,
@@ -85,6 +87,7 @@ const fn should(
     check(group, Level::Should, id, demand, why, look)
 }
 
+/// A check of what no client of today misses.
 const fn may(
     group: &'static str,
     id: &'static str,
@@ -107,13 +110,17 @@ const fn check(
     Check { rule: Rule { id, group, level, demand, source, why, slow: false }, look }
 }
 
-/// Asks by OPTIONS for leave to use these methods on a path, as browsers do for a page of another origin, and for one that has
-/// none.
-async fn preflight(visit: &Visit<'_>, path: &str, methods: &[&str]) -> Result<(), Stop> {
+/// A browser's question whether a page of that origin may use a method on a path.
+fn may_i(origin: &str, method: &str, path: impl Into<String>) -> Request {
+    Request::options(path).header("Origin", origin).header("Access-Control-Request-Method", method)
+}
+
+/// Asks so for a page of another origin and for one that has none; the answer is to allow the method, and OPTIONS.
+async fn preflight(visit: &Visit<'_>, path: &str, method: &str) -> Result<(), Stop> {
     for origin in ["test", "null"] {
-        let answer = visit.ask(&Request::options(path).header("Origin", origin)).await?;
+        let answer = visit.ask(&may_i(origin, method, path)).await?;
         answer.status_in(&[204, 200])?.body("")?.cors(Some(origin))?;
-        answer.lists("Access-Control-Allow-Methods", methods)?.cached_for_a_year()?;
+        answer.lists("Access-Control-Allow-Methods", &["OPTIONS", method])?.cached_for_a_year()?;
         let age = answer.some_header("Access-Control-Max-Age")?;
         if !age.parse::<u64>().is_ok_and(|seconds| seconds > 1_000_000) {
             return Err(answer.fail(format!("Access-Control-Max-Age: {age}"), "Access-Control-Max-Age: 31536000"));

@@ -104,9 +104,8 @@ async fn reuse_session_id(probe: &Probe) -> Result<(), Stop> {
         socket.send(&format!("[\"{message}\"]")).await?;
         socket.expect(&format!("a[\"{message}\"]")).await?;
     }
-    for socket in [&mut first, &mut second] {
+    for mut socket in [first, second] {
         socket.close(1000).await?;
-        socket.ends().await?;
     }
     let mut third = visit.open_websocket().await?;
     third.send(r#"["a"]"#).await?;
