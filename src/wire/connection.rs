@@ -216,7 +216,7 @@ impl Connection {
             Framing::None => Bytes::new(),
             Framing::Length(_) => self.counted().await?,
             Framing::Chunked => self.chunk().await?,
-            Framing::UntilClose => self.to_the_end().await?,
+            Framing::UntilClose => self.until_close().await?,
         };
         if bytes.is_empty() {
             self.body.done = true;
@@ -303,7 +303,7 @@ impl Connection {
         Ok(bytes)
     }
 
-    async fn to_the_end(&mut self) -> Result<Bytes, Fault> {
+    async fn until_close(&mut self) -> Result<Bytes, Fault> {
         if self.buffer.is_empty() {
             self.fill(self.limits.patience, "more of the body, and no end of it").await?;
         }
