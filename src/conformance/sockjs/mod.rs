@@ -5,6 +5,7 @@
 //! Does not know: towpath's own server.
 
 mod answer;
+mod own;
 mod probe;
 mod receiving;
 mod socket;
@@ -62,7 +63,7 @@ impl Default for Services {
 }
 
 /// The groups of checks in the order in which they run.
-const GROUPS: &[&[&[Check<Probe>]]] = &[suite::GROUPS];
+const GROUPS: &[&[&[Check<Probe>]]] = &[suite::GROUPS, own::GROUPS];
 
 /// What all the checks demand, in their order.
 pub fn rules() -> Vec<Rule> {

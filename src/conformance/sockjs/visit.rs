@@ -11,7 +11,7 @@ use super::receiving::Receiving;
 use super::socket::Socket;
 use super::steps::Steps;
 use crate::conformance::Stop;
-use crate::wire::{Connection, Head, Request, WebSocket, shown};
+use crate::wire::{Connection, Fault, Head, Request, WebSocket, shown};
 
 /// What one check has of one service.
 pub(super) struct Visit<'a> {
@@ -32,6 +32,12 @@ impl<'a> Visit<'a> {
     /// The same service with another session; what it does is recorded as part of this visit.
     pub fn another(&self) -> Visit<'a> {
         Visit { probe: self.probe, base: self.base.clone(), session: fresh_session(), steps: self.steps.clone() }
+    }
+
+    /// The same service and server with the session of that id.
+    pub fn sibling(&self, id: &str) -> Visit<'a> {
+        let server = self.session.rsplit_once('/').map_or("", |(server, _)| server);
+        Visit { session: format!("{server}/{id}"), ..self.another() }
     }
 
     /// The whole path of what lies at `path` below the service, such as `/info`.
@@ -73,6 +79,17 @@ impl<'a> Visit<'a> {
     pub async fn connect(&self) -> Result<Connection, Stop> {
         let connection = Connection::open(&self.probe.target, &self.probe.load, self.probe.limits).await;
         connection.map_err(|fault| self.steps.explain(Stop::fault(&fault, "a connection")))
+    }
+
+    /// A connection of its own that is reset, and not closed in order, when it is dropped.
+    pub async fn connect_resetting(&self) -> Result<Connection, Stop> {
+        let connection = Connection::open_resetting(&self.probe.target, &self.probe.load, self.probe.limits).await;
+        connection.map_err(|fault| self.fault(&fault, "a connection"))
+    }
+
+    /// The failure that such a fault is where something else was wanted.
+    pub fn fault(&self, fault: &Fault, wanted: impl Into<String>) -> Stop {
+        self.steps.explain(Stop::fault(fault, wanted))
     }
 
     /// The whole answer to a request, on a connection of its own.
