@@ -27,7 +27,9 @@ pub struct Settings {
     pub target: Target,
     /// Where the services are.
     pub services: Services,
-    /// How long is waited, and how much is taken.
+    /// How long is waited, and how much is taken. Checks that take their time count it in fifths of the patience, which are seconds
+    /// where it is the usual one: a heartbeat has to come within eight times the patience, and a session without receiver is to
+    /// last for three fifths of it and to be gone after four times of it.
     pub limits: Limits,
     /// How many connections may be open at once.
     pub connections: usize,
