@@ -1,4 +1,9 @@
-# What the scripts of this folder share. To be sourced; it changes no folder and sets no trap.
+# What the scripts of this folder share. To be sourced; it changes no folder and sets no trap. What starts and measures servers wants
+# $scratch, a folder, $start_limit in seconds, and $towpath, the program that measures.
+
+stop_limit=20   # seconds
+suite_limit=600 # for one suite against one server; the runner bounds itself, this only stops a hang
+server=
 
 # stop_process PID SECONDS: asks a child to end and waits for that. False if it had to be killed.
 stop_process() {
@@ -86,4 +91,94 @@ gateway_program() {
     return 1
   fi
   realpath "$program"
+}
+
+# rabbitmq_package: Debian's RabbitMQ, and the port mapper of Erlang that comes with it.
+rabbitmq_package() {
+  if ! command -v epmd >/dev/null || [[ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ]]; then apt_get rabbitmq-server; fi
+}
+
+# npm_version FOLDER PACKAGE, pypi_version FOLDER PACKAGE, debian_version PACKAGE: which version is installed.
+npm_version() {
+  node -p "require('./$1/node_modules/$2/package.json').version"
+}
+
+pypi_version() {
+  "$1/.venv/bin/python" -c "from importlib.metadata import version; print(version('$2'))"
+}
+
+debian_version() {
+  dpkg-query --showformat='${Version}' --show "$1" | sed -E 's/^([0-9]+:)?([0-9.]+).*/\2/'
+}
+
+# arguments_for NAME SUITE: what the runner has to know of that server.
+arguments_for() {
+  case "$2 $1" in
+    STOMP*RabbitMQ*) echo --dialect rabbitmq --login guest --passcode guest ;;
+    STOMP*ActiveMQ*) echo --dialect activemq --login guest --passcode guest ;;
+    STOMP*Spring*) echo --dialect spring ;;
+  esac
+}
+
+# started SCHEMES COMMAND...: starts a server and waits until it has named an address of each scheme, in $scratch/server.
+started() {
+  local schemes=$1 scheme give_up=$((SECONDS + start_limit))
+  shift
+  "$@" </dev/null >"$scratch/server" 2>&1 &
+  server=$!
+  for scheme in $schemes; do
+    until [[ -n $(address "$scheme") ]]; do
+      if ! kill -0 "$server" 2>/dev/null || ((SECONDS > give_up)); then
+        ended || true
+        return 1
+      fi
+      sleep 0.05
+    done
+  done
+}
+
+# address SCHEME: where the running server listens. Of a gateway's greeting, the first of the kind.
+address() {
+  case $1 in
+    tcp) sed -nE 's#.*([Tt][Cc][Pp]:// *|TCP +)([0-9.]+:[0-9]+).*#tcp://\2#p' "$scratch/server" | head -n 1 ;;
+    http) sed -nE 's#.*(http://[0-9.]+:[0-9]+).*#\1#p' "$scratch/server" | head -n 1 ;;
+    *) sed -nE "s#.*ready ($1://.*)#\\1#p" "$scratch/server" | head -n 1 ;;
+  esac
+}
+
+# ended: stops the server. False if it was gone, or had to be killed.
+ended() {
+  local pid=$server
+  server=
+  [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null && stop_process "$pid" "$stop_limit"
+}
+
+# measure FORMAT SUITE URL FILE ARGUMENT...: one run of the runner, its report into the file and what it printed into $scratch/log. False, with
+# the reason there, if it could not look at the server, wrote no such report, or left no server behind.
+measure() {
+  local format=$1 suite=${2,,} url=$3 file=$4 status=0
+  shift 4
+  rm -f "$file"
+  timeout --kill-after=5 "$suite_limit" "$towpath" conformance "${suite%%,*}" "$url" "$@" --format "$format" --output "$file" \
+    </dev/null >"$scratch/log" 2>&1 || status=$?
+  if ((status > 1)); then
+    echo "the runner's exit status is $status" >>"$scratch/log"
+    return 1
+  fi
+  if [[ ! -s $file ]]; then
+    echo "the runner wrote no report" >>"$scratch/log"
+    return 1
+  fi
+  if [[ $format == lines ]] && grep -vE '^(passed|vintage|failed|not-offered|skipped) +[^ ]+$' "$file" >>"$scratch/log"; then
+    echo "the runner wrote something else than a verdict and a check" >>"$scratch/log"
+    return 1
+  fi
+  if ! kill -0 "$server" 2>/dev/null; then
+    echo "the server is gone" >>"$scratch/log"
+    return 1
+  fi
+}
+
+comment() {
+  tail -n 200 "$1" | sed 's/^/# /' || true
 }
