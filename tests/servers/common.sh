@@ -4,6 +4,7 @@
 stop_limit=20   # seconds
 suite_limit=600 # for one suite against one server; the runner bounds itself, this only stops a hang
 server=
+runner=
 
 # stop_process PID SECONDS: asks a child to end and waits for that. False if it had to be killed.
 stop_process() {
@@ -153,6 +154,13 @@ ended() {
   [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null && stop_process "$pid" "$stop_limit"
 }
 
+# leave: for the end of a script, however it comes: ends what still runs, and removes the scratch folder.
+leave() {
+  if [[ -n $runner ]]; then stop_process "$runner" "$stop_limit" || true; fi
+  ended || true
+  rm -rf "$scratch"
+}
+
 # measure FORMAT SUITE URL FILE ARGUMENT...: one run of the runner, its report into the file and what it printed into $scratch/log. False, with
 # the reason there, if it could not look at the server, wrote no such report, or left no server behind.
 measure() {
@@ -160,7 +168,10 @@ measure() {
   shift 4
   rm -f "$file"
   timeout --kill-after=5 "$suite_limit" "$towpath" conformance "${suite%%,*}" "$url" "$@" --format "$format" --output "$file" \
-    </dev/null >"$scratch/log" 2>&1 || status=$?
+    </dev/null >"$scratch/log" 2>&1 &
+  runner=$!
+  wait "$runner" || status=$?
+  runner=
   if ((status > 1)); then
     echo "the runner's exit status is $status" >>"$scratch/log"
     return 1
