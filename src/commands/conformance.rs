@@ -119,7 +119,7 @@ struct Common {
     /// Write the report to this file.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Only checks with this in their id or group; several add up, and !PART takes out.
+    /// Only checks that have this, or another PART that is given, in their id or group; !PART takes out.
     #[arg(long = "filter", value_name = "PART")]
     filters: Vec<String>,
     /// Only checks of this level or a weightier one: must, should or may.
@@ -269,10 +269,13 @@ impl Common {
 
     /// What the checks would ask of a server.
     fn load(&self, rules: &[Rule]) -> String {
-        let (checks, jobs, connections) = (rules.len(), self.jobs(), self.connections);
+        let (jobs, connections) = (self.jobs(), self.connections);
+        let checks = match rules.len() {
+            1 => "1 check".to_owned(),
+            count => format!("{count} checks"),
+        };
         format!(
-            "this would run {checks} checks with a few requests each, {jobs} at a time and over up to {connections} \
-             connections at once"
+            "this would run {checks} with a few requests each, up to {jobs} at a time and with up to {connections} connections open"
         )
     }
 }
