@@ -160,11 +160,12 @@ impl Request {
                 line.push_str(" -H 'Content-Type:'");
             }
             match std::str::from_utf8(body) {
-                Ok(text) if !text.contains('\0') && !text.starts_with('@') => {
+                // Line ends in it would not outlive being indented, and other controls are not even seen.
+                Ok(text) if !text.contains(char::is_control) && !text.starts_with('@') => {
                     let _ = write!(line, " --data-raw {}", quoted(text));
                 }
                 _ => {
-                    let escaped: String = body.iter().map(|byte| format!("\\{byte:03o}")).collect();
+                    let escaped: String = body.iter().map(|byte| printed(*byte)).collect();
                     line = format!("printf '{escaped}' | {line} --data-binary @-");
                 }
             }
@@ -178,6 +179,17 @@ impl Request {
 /// A word as a POSIX shell takes it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A byte as the first argument of `printf` between quotation marks has it.
+fn printed(byte: u8) -> String {
+    match byte {
+        b'%' => "%%".to_owned(),
+        // At the beginning it would be an option's.
+        b'-' => "\\055".to_owned(),
+        b' '..=b'~' if !b"'\\".contains(&byte) => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    }
 }
 
 #[cfg(test)]
@@ -215,5 +227,7 @@ mod tests {
         );
         let binary = Request::post("/a b").body(vec![0, 255]).curl(&target());
         assert!(binary.starts_with("printf '\\000\\377' | curl ") && binary.contains("/a%20b"), "{binary}");
+        let lines = Request::post("/").body("it's 5%\n\\").curl(&target());
+        assert!(lines.starts_with("printf 'it\\047s 5%%\\012\\134' | curl "), "{lines}");
     }
 }
