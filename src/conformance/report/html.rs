@@ -175,7 +175,10 @@ fn group(page: &mut String, name: &str, outcomes: &[&Outcome]) {
         score.judged(),
         bar(&score)
     );
-    outcomes.iter().for_each(|outcome| check(page, outcome));
+    // Nobody should have to look for what failed.
+    let (failed, others): (Vec<&Outcome>, Vec<&Outcome>) =
+        outcomes.iter().partition(|outcome| matches!(outcome.verdict, Verdict::Failed(_)));
+    failed.into_iter().chain(others).for_each(|outcome| check(page, outcome));
     page.push_str("</ul>\n</details>\n");
 }
 

@@ -125,15 +125,14 @@ impl Page {
         line.trim_end().to_owned()
     }
 
-    fn failures(&mut self, report: &Report) {
-        let failures: Vec<(&Outcome, &Failure)> = report
-            .outcomes
-            .iter()
-            .filter_map(|outcome| match &outcome.verdict {
-                Verdict::Failed(failure) => Some((outcome, failure)),
-                _ => None,
-            })
-            .collect();
+    /// What failed, the weightiest first.
+    fn failures<'r>(&mut self, report: &'r Report) {
+        let failure = |outcome: &'r Outcome| match &outcome.verdict {
+            Verdict::Failed(failure) => Some((outcome, failure)),
+            _ => None,
+        };
+        let mut failures: Vec<(&Outcome, &Failure)> = report.outcomes.iter().filter_map(failure).collect();
+        failures.sort_by_key(|(outcome, _)| outcome.rule.level);
         if failures.is_empty() {
             return;
         }

@@ -64,10 +64,12 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// A time as `2026-01-31T12:00:00Z`; nothing for one that no calendar of ours has.
+/// A time as `2026-01-31T12:00:00Z`; nothing for one of a clock that stands before 1970.
 pub(super) fn when(time: SystemTime) -> String {
     let mut text = String::new();
-    let _ = write!(text, "{}", humantime::format_rfc3339_seconds(time));
+    if time >= SystemTime::UNIX_EPOCH {
+        let _ = write!(text, "{}", humantime::format_rfc3339_seconds(time));
+    }
     text
 }
 
