@@ -4,6 +4,7 @@
 
 use std::env;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,7 +92,7 @@ pub struct Sockjs {
 /// A STOMP server.
 #[derive(Debug, Args)]
 pub struct Stomp {
-    /// The server: tcp://127.0.0.1:61613, ws://127.0.0.1:8080/stomp, or http://127.0.0.1:8080/stomp for SockJS.
+    /// The server: tcp:// or tls://127.0.0.1:61613, ws://127.0.0.1:8080/stomp, or http://127.0.0.1:8080/stomp for SockJS.
     #[arg(required_unless_present_any = ["list", "explain"])]
     url: Option<String>,
     /// The login of CONNECT.
@@ -192,10 +193,15 @@ fn answer(suite: &Suite) -> Result<bool, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(examined(suite, common, &rules))?;
     told(common, &report)?;
-    if report.score().judged() == 0 {
-        return Err("nothing was judged: what was chosen is skipped, or the server does not offer it".into());
+    Ok(kept(&report, common.strict)?)
+}
+
+/// Whether every must is met, and every should if it is strict.
+fn kept(report: &Report, strict: bool) -> Result<bool, &'static str> {
+    match report.score().judged() {
+        0 => Err("nothing was judged: the server does not offer what was chosen, or it is slow and wants --slow"),
+        _ => Ok(report.holds(if strict { Level::Should } else { Level::Must })),
     }
-    Ok(report.holds(if common.strict { Level::Should } else { Level::Must }))
 }
 
 async fn examined(suite: &Suite, common: &Common, rules: &[Rule]) -> Result<Report, Box<dyn Error>> {
@@ -222,7 +228,7 @@ async fn examined(suite: &Suite, common: &Common, rules: &[Rule]) -> Result<Repo
             };
             guard::allow(&host, common.yes, &common.load(rules)).await?;
             let Stomp { login, host, dialect, .. } = suite;
-            let (login, passcode, host) = (login.clone(), suite.passcode()?, host.clone());
+            let (login, passcode, host) = (login.clone(), suite.passcode(env::var_os(PASSCODE))?, host.clone());
             let settings = stomp::Settings { url, login, passcode, host, dialect: *dialect, limits, connections };
             Ok(stomp::examine(settings, &options, done).await?)
         }
@@ -293,11 +299,12 @@ impl Sockjs {
 }
 
 impl Stomp {
-    fn passcode(&self) -> Result<Option<String>, String> {
+    /// The passcode, from the variable unless the option has it. Without a login there is none.
+    fn passcode(&self, variable: Option<OsString>) -> Result<Option<String>, String> {
         if self.passcode.is_some() || self.login.is_none() {
             return Ok(self.passcode.clone());
         }
-        let given = env::var_os(PASSCODE).map(|value| value.into_string());
+        let given = variable.map(OsString::into_string);
         given.transpose().map_err(|_| format!("{PASSCODE}: the value of the variable is not UTF-8; write it as such"))
     }
 }
@@ -359,5 +366,77 @@ fn patience(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if (Duration::from_millis(10)..=Duration::from_secs(600)).contains(&time) => Ok(time),
         _ => Err("write a time from 10ms to 10m, such as 5s".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use clap::Parser;
+    use towpath::conformance::Failure;
+    use towpath::wire::Spent;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(subcommand)]
+        suite: Suite,
+    }
+
+    fn stomp(arguments: &[&str]) -> Stomp {
+        match Command::parse_from([&["conformance", "stomp", "tcp://127.0.0.1:1"], arguments].concat()).suite {
+            Suite::Stomp(suite) => suite,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn report(outcomes: &[(Level, Verdict)]) -> Report {
+        let outcome = |(level, verdict): &(Level, Verdict)| {
+            let rule = Rule { id: "", group: "", level: *level, demand: "", source: "", why: "", slow: false };
+            Outcome { rule, over: None, verdict: verdict.clone(), took: Duration::ZERO }
+        };
+        let (target, facts, started) = (String::new(), vec![], SystemTime::now());
+        let (took, spent) = (Duration::ZERO, Spent::default());
+        Report { suite: "STOMP", target, facts, started, took, spent, outcomes: outcomes.iter().map(outcome).collect() }
+    }
+
+    #[test]
+    fn musts_decide_and_shoulds_do_where_it_is_strict() {
+        let (passed, failed) = (Verdict::Passed, Verdict::Failed(Failure::new("", "")));
+        let skipped = Verdict::Skipped(String::new());
+        for (outcomes, lax, strict) in [
+            (&[(Level::Must, passed.clone()), (Level::Must, skipped.clone())][..], Some(true), Some(true)),
+            (&[(Level::Must, failed.clone()), (Level::Must, passed.clone())], Some(false), Some(false)),
+            (&[(Level::Should, failed.clone())], Some(true), Some(false)),
+            (&[(Level::May, failed)], Some(true), Some(true)),
+            (&[(Level::Must, skipped)], None, None),
+            (&[], None, None),
+        ] {
+            let report = report(outcomes);
+            assert_eq!([kept(&report, false).ok(), kept(&report, true).ok()], [lax, strict], "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn the_passcode_is_the_options_or_the_variables() {
+        let set = || Some(OsString::from("from-the-variable"));
+        let passcode = |arguments: &[&str], variable| stomp(arguments).passcode(variable).unwrap();
+        assert_eq!(passcode(&["--login", "ann"], set()).as_deref(), Some("from-the-variable"));
+        assert_eq!(passcode(&["--login", "ann", "--passcode", "p"], set()).as_deref(), Some("p"));
+        assert_eq!(passcode(&["--login", "ann"], None), None);
+        assert_eq!(passcode(&[], set()), None, "nobody logs in");
+    }
+
+    #[test]
+    fn every_check_finds_its_connections_and_its_time() {
+        let options = |arguments: &[&str]| stomp(arguments).common.options();
+        assert_eq!(options(&[]).jobs, 4);
+        assert_eq!(options(&["--connections", "16"]).jobs, 2, "eight for each");
+        assert_eq!(options(&["--connections", "8", "--jobs", "64"]).jobs, 1);
+        assert_eq!(options(&["--connections", "64", "--jobs", "6"]).jobs, 6);
+        assert_eq!(options(&[]).limit, Options::default().limit);
+        assert_eq!(options(&["--patience", "1m"]).limit, Duration::from_secs(360));
     }
 }
