@@ -178,11 +178,12 @@ impl Connection {
                 let left = self.limits.patience.saturating_sub(started.elapsed());
                 match self.fill(left, "answer").await? {
                     0 if self.buffer.is_empty() => return Err(Fault::Ended("an answer", "end of stream".to_owned())),
-                    0 => {
-                        // What is no HTTP at all is better told by what it is.
-                        Head::parse(&self.buffer).map_err(Fault::Garbage)?;
-                        return Err(Fault::Ended("the end of the head", "end of stream".to_owned()));
+                    // What is no HTTP at all is better told by what it is.
+                    0 if !self.buffer.starts_with(b"HTTP/1.") => {
+                        let what = super::shown(&self.buffer);
+                        return Err(Fault::Garbage(format!("no answer of HTTP/1: it begins with {what}")));
                     }
+                    0 => return Err(Fault::Ended("the end of the head", "end of stream".to_owned())),
                     _ => continue,
                 }
             };
@@ -216,7 +217,7 @@ impl Connection {
             Framing::None => Bytes::new(),
             Framing::Length(_) => self.counted().await?,
             Framing::Chunked => self.chunk().await?,
-            Framing::UntilClose => self.to_the_end().await?,
+            Framing::UntilClose => self.until_close().await?,
         };
         if bytes.is_empty() {
             self.body.done = true;
@@ -297,11 +298,13 @@ impl Connection {
         }
         let taken = self.body.missing.min(self.buffer.len());
         self.body.missing -= taken;
+        // Nothing comes behind it: a connection that is kept would be waited for in vain.
+        self.body.done = self.body.missing == 0;
         let bytes = self.buffer.split_to(taken).freeze();
         Ok(bytes)
     }
 
-    async fn to_the_end(&mut self) -> Result<Bytes, Fault> {
+    async fn until_close(&mut self) -> Result<Bytes, Fault> {
         if self.buffer.is_empty() {
             self.fill(self.limits.patience, "more of the body, and no end of it").await?;
         }

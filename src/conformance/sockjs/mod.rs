@@ -1,41 +1,55 @@
-//! The checks of SockJS servers.
+//! The checks of SockJS servers: those of the official protocol suite under its names, and our own for what that suite does not
+//! notice. A check visits one of the services that such suites expect (echo, close and others), with a session of its own, and
+//! says what it wants of each answer.
 //!
-//! Does not know: STOMP.
+//! Does not know: towpath's own server.
+
+mod answer;
+mod probe;
+mod receiving;
+mod socket;
+mod steps;
+mod suite;
+mod visit;
 
 use std::time::{Instant, SystemTime};
 
-use super::{Check, Level, Options, Outcome, Report, Rule, Stop};
-use crate::wire::{Connection, Fault, Limits, Load, Request, Target};
+pub use probe::Probe;
 
-/// The server, and how it is looked at.
+use super::{Check, Options, Outcome, Report, Rule, run};
+use crate::wire::{Fault, Limits, Target};
+
+/// What is looked at, and how.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The server.
+    /// The server, with the path below which the services are.
     pub target: Target,
-    /// Where its test services are.
+    /// Where the services are.
     pub services: Services,
-    /// How long is waited.
+    /// How long is waited, and how much is taken.
     pub limits: Limits,
     /// How many connections may be open at once.
     pub connections: usize,
 }
 
-/// The paths of the test services.
-#[derive(Debug, Clone)]
+/// The paths of the services, below the target's. Only echo has to be there; checks of a service that is not are reported as not
+/// offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Services {
-    /// Sends back.
+    /// Sends every message back. Response limit 4096 bytes, raw websocket on.
     pub echo: String,
-    /// Closes at once.
+    /// Closes each session as soon as it is open, with 3000 `Go away!`. Raw websocket on.
     pub close: String,
-    /// Has no websocket.
+    /// Echo without websocket.
     pub disabled_websocket: String,
-    /// Wants cookies.
+    /// Echo with the cookie `JSESSIONID`.
     pub cookie: String,
-    /// Says good-bye.
+    /// Answers a message by sending it back and closing the session at once, with 3000 `Go away!`.
     pub farewell: String,
 }
 
 impl Default for Services {
+    /// The paths that the official suite uses, and ours.
     fn default() -> Self {
         Self {
             echo: "/echo".to_owned(),
@@ -47,53 +61,28 @@ impl Default for Services {
     }
 }
 
-struct Probe {
-    settings: Settings,
-    load: Load,
-}
+/// The groups of checks in the order in which they run.
+const GROUPS: &[&[&[Check<Probe>]]] = &[suite::GROUPS];
 
-static GREETING: Check<Probe> = Check {
-    rule: Rule {
-        id: "BaseUrlGreeting.test_greeting",
-        group: "base url",
-        level: Level::Must,
-        demand: "The base URL answers with the greeting",
-        source: "SockJS protocol, BaseUrlGreeting.test_greeting",
-        why: "Load balancers and people look there first.",
-        slow: false,
-    },
-    look: |probe| Box::pin(greeting(probe)),
-};
-
-async fn greeting(probe: &Probe) -> Result<(), Stop> {
-    let Settings { target, services, limits, .. } = &probe.settings;
-    let request = Request::get(target.path(&services.echo));
-    let wanted = "200 and Welcome to SockJS!";
-    let asked = async { Connection::open(target, &probe.load, *limits).await?.ask(&request, target).await };
-    let answer = asked.await.map_err(|fault| Stop::fault(&fault, wanted))?;
-    match answer.head.status {
-        200 => Ok(()),
-        status => Err(Stop::failed(status.to_string(), wanted).reproduced_by(request.curl(target))),
-    }
-}
-
-/// The rules.
+/// What all the checks demand, in their order.
 pub fn rules() -> Vec<Rule> {
-    vec![GREETING.rule]
+    checks().iter().map(|check| check.rule).collect()
 }
 
-/// Runs the checks.
+fn checks() -> Vec<&'static Check<Probe>> {
+    GROUPS.iter().copied().flatten().copied().flatten().collect()
+}
+
+/// Runs the chosen checks. `done` hears of each outcome as soon as it and all before it are there.
 ///
 /// # Errors
 ///
-/// The server cannot be reached.
+/// [`Fault::Unreachable`] if there is nobody to be looked at. Every other fault is a matter of the checks.
 pub async fn examine(settings: Settings, options: &Options, done: impl FnMut(&Outcome)) -> Result<Report, Fault> {
-    let (started, began) = (SystemTime::now(), Instant::now());
+    let (started, clock) = (SystemTime::now(), Instant::now());
     let target = settings.target.url(&settings.target.path(""));
-    let load = Load::new(settings.connections);
-    drop(Connection::open(&settings.target, &load, settings.limits).await?);
-    let probe = Probe { settings, load };
-    let outcomes = super::run(&[&GREETING], &probe, options, None, done).await;
-    let spent = probe.load.spent();
-    Ok(Report { suite: "SockJS", target, facts: vec![], started, took: began.elapsed(), spent, outcomes })
+    let probe = Probe::new(settings).await?;
+    let outcomes = run(&checks(), &probe, options, None, done).await;
+    let (facts, spent) = (probe.facts(), probe.spent());
+    Ok(Report { suite: "SockJS", target, facts, started, took: clock.elapsed(), spent, outcomes })
 }
