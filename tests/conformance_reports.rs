@@ -110,6 +110,17 @@ fn the_text_is_in_groups_and_says_what_failed_and_how_to_see_it_again() {
 }
 
 #[test]
+fn only_a_line_that_would_fill_the_screen_is_cut_and_only_in_the_text() {
+    let line = |length: usize| format!("curl '{}'", "é".repeat(length));
+    let of =
+        |length: usize| with(&[(Level::Must, Verdict::Failed(Failure::new("a", "b").reproduced_by(line(length))))]);
+    assert!(report::text(&of(1993), false).contains(&format!("      {}\n", line(1993))));
+    let cut = report::text(&of(2500), false);
+    assert!(cut.contains("é\n      # cut: 507 more characters;") && !cut.contains(&line(2500)), "{cut}");
+    assert!(Format::Tap.render(&of(2500)).contains(&line(2500)));
+}
+
+#[test]
 fn colours_are_shown_only_when_asked_for_and_change_nothing_else() {
     let (plain, coloured) = (report::text(&report(), false), report::text(&report(), true));
     assert!(!plain.contains('\u{1b}') && coloured.contains("\u{1b}[31m"));

@@ -1,5 +1,5 @@
-//! The report for people at a terminal, a hundred columns wide. Lines that show a failure again are never broken, so that they can
-//! be copied.
+//! The report for people at a terminal, a hundred columns wide. Lines that show a failure again are not broken, so that they can be
+//! copied.
 //!
 //! Does not know: whether there is a terminal.
 
@@ -10,6 +10,8 @@ use crate::conformance::{Failure, Level, Outcome, Report, Score, Verdict};
 
 /// Columns.
 const WIDTH: usize = 100;
+/// Characters of a line that is to be copied.
+const LONGEST: usize = 2000;
 
 /// How a word stands out; the numbers are those of ECMA-48's SGR.
 #[derive(Clone, Copy)]
@@ -149,10 +151,7 @@ impl Page {
             }
             if !failure.reproduce.is_empty() {
                 self.line("    repeat");
-                for line in plain(failure.reproduce.trim_end()).lines() {
-                    let indent = if line.is_empty() { "" } else { "      " };
-                    self.line(format_args!("{indent}{line}"));
-                }
+                plain(failure.reproduce.trim_end()).lines().for_each(|line| self.repeat(line));
             }
         }
         let suite = report.suite.to_lowercase();
@@ -160,6 +159,20 @@ impl Page {
             format!("towpath conformance {suite} --explain ID says where a demand is written and why it matters.");
         let hint = self.painted(DIM, hint);
         self.line(format_args!("\n  {hint}"));
+    }
+
+    /// A line that shows a failure again. Only one that would fill the screen is cut.
+    fn repeat(&mut self, line: &str) {
+        let indent = if line.is_empty() { "" } else { "      " };
+        match line.char_indices().nth(LONGEST) {
+            Some((end, _)) => {
+                let rest = line.chars().count() - LONGEST;
+                let begin = line.get(..end).unwrap_or_default();
+                self.line(format_args!("{indent}{begin}"));
+                self.line(format_args!("{indent}# cut: {rest} more characters; the other formats have all of it"));
+            }
+            None => self.line(format_args!("{indent}{line}")),
+        }
     }
 
     /// The checks of some verdicts below what is said of them: mostly several have one reason.
