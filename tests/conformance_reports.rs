@@ -220,7 +220,7 @@ print(json.dumps(node(tree.fromstring(sys.stdin.buffer.read()))))";
         assert!(told.contains(part), "{part} in {told}");
     }
     assert_eq!(case(0, 0)["children"], serde_json::json!([]), "passed");
-    assert_eq!((&case(0, 2)["children"][0]["tag"]), "system-out", "an older edition has passed");
+    assert_eq!(case(0, 2)["children"][0]["tag"], "system-out", "an older edition has passed");
     assert!(case(0, 2)["children"][0]["text"].as_str().unwrap().contains("0.3.3 wording"));
     assert_eq!(case(1, 1)["children"][0]["tag"], "skipped");
     assert!(case(1, 1)["children"][0]["attributes"]["message"].as_str().unwrap().starts_with("not offered: ]]>"));
@@ -246,7 +246,7 @@ fn tap_has_a_plan_a_line_for_each_check_and_diagnostics_in_yaml() {
     assert_eq!(block, None, "every block ends");
     let demand = "The answer is <right> & \"good\" \\#1";
     let skip = "# SKIP it takes its time; --slow runs it";
-    let mut expected = vec![
+    let expected = [
         format!("ok 1 - frames.split@tcp: {demand}"),
         format!("not ok 2 - frames.split@xhr-polling: {demand}"),
         format!("ok 3 - frames.old: {demand}"),
@@ -256,7 +256,7 @@ fn tap_has_a_plan_a_line_for_each_check_and_diagnostics_in_yaml() {
     ];
     let not_offered = points.remove(4);
     assert!(not_offered.starts_with(&format!("ok 5 - acks.client: {demand} # SKIP not offered: ]]>")), "{not_offered}");
-    assert_eq!(points, expected.iter_mut().map(|line| line.as_str()).collect::<Vec<_>>());
+    assert_eq!(points, expected.each_ref().map(String::as_str));
 
     let numbers: Vec<_> = blocks.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, [2, 3, 4]);
