@@ -134,7 +134,12 @@ async fn leading_space(probe: &Probe) -> Result<(), Stop> {
     let visit = probe.echo();
     let mut socket = open_websocket(&visit).await?;
     socket.send(" \t\r\n[ \"x\" ,\n\"y\" ] \n").await?;
-    same(&visit, &messages(&mut socket, 2).await?, &["x", "y"])
+    let mut seen = messages(&mut socket, 1).await?;
+    // The reference server makes one message of such an array.
+    if seen == ["x"] {
+        seen.extend(messages(&mut socket, 1).await?);
+    }
+    same(&visit, &seen, &["x", "y"])
 }
 
 async fn several_in_one_array(probe: &Probe) -> Result<(), Stop> {
