@@ -1,0 +1,3 @@
+//! A STOMP client.
+//!
+//! Does not know: what carries its bytes.
