@@ -26,7 +26,8 @@ const TCP: [Scheme; 2] = [Scheme::plain("tcp", 61613), Scheme::secure("tcp+tls",
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut link = Link::open("http://127.0.0.1:8080/stomp", &Options::default()).await?;
 /// link.send("CONNECT\naccept-version:1.2\nhost:localhost\n\n\0".into()).await?;
-/// println!("{}: {:?}", link.via(), link.receive().await?);
+/// let answer = link.receive().await?;
+/// println!("{}: {answer:?}", link.via());
 /// link.close().await;
 /// # Ok(())
 /// # }

@@ -1,27 +1,10 @@
-//! The SockJS client against towpath, over each of its transports.
-//!
-//! Does not know: how the client does it. Servers that misbehave are in `client_fallback.rs`.
+//! The client with towpath as its server, over each transport.
 
-mod support;
-
-use std::time::Duration;
-
-use support::{Gateway, test_services, within};
 use towpath::client::sockjs::{SockJs, Transport};
-use towpath::client::{Cause, Link, OpenError, Options, Via};
+use towpath::client::{Cause, Link, OpenError, Via};
 
-/// Bounds a hang; nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn over(transports: &[Transport]) -> Options {
-    // A busy machine is no reason to fall back here.
-    Options { transports: transports.to_vec(), transport_timeout: PATIENCE, ..Options::default() }
-}
-
-async fn next(session: &mut SockJs) -> String {
-    let received = within(PATIENCE, "a message", session.receive()).await;
-    received.unwrap_or_else(|ended| panic!("{ended}"))
-}
+use super::support::{Gateway, test_services};
+use super::{next, over, within};
 
 #[tokio::test]
 async fn texts_of_every_kind_come_back_over_every_transport() {
@@ -53,7 +36,7 @@ async fn a_close_of_the_server_is_told_with_its_code() {
     let url = format!("http://{}/close", gateway.address());
     for transport in Transport::ALL {
         let mut session = SockJs::open(&url, &over(&[transport])).await.unwrap();
-        let ended = within(PATIENCE, "the end", session.receive()).await.unwrap_err();
+        let ended = within("the end", session.receive()).await.unwrap_err();
         assert_eq!((ended.cause, ended.code, ended.reason.as_str()), (Cause::Closed, Some(3000), "Go away!"));
         // And is the same ever after, for sending as well.
         assert_eq!(session.send("late").await, Err(ended.clone()));
@@ -79,7 +62,7 @@ async fn what_info_excludes_is_not_tried() {
 async fn where_there_is_no_service_info_says_so() {
     let gateway = Gateway::start(test_services()).await;
     let url = format!("http://{}/nowhere", gateway.address());
-    let error = SockJs::open(&url, &Options::default()).await.unwrap_err();
+    let error = SockJs::open(&url, &over(&Transport::ALL)).await.unwrap_err();
     assert!(matches!(error, OpenError::Info(404)), "{error}");
 }
 
@@ -97,12 +80,12 @@ async fn a_link_carries_bytes_over_sockjs_and_a_bare_websocket() {
         let mut link = Link::open(&url, &over(&transports)).await.unwrap();
         assert_eq!(*link.via(), via);
         link.send("x\0\n".into()).await.unwrap();
-        assert_eq!(within(PATIENCE, "the echo", link.receive()).await.unwrap(), "x\0\n", "{via}");
+        assert_eq!(within("the echo", link.receive()).await.unwrap(), "x\0\n", "{via}");
         if matches!(via, Via::SockJs(_)) {
             let ended = link.send(vec![0xff].into()).await.unwrap_err();
             assert_eq!(ended.cause, Cause::Unsendable);
             link.send("still there".into()).await.unwrap();
-            assert_eq!(within(PATIENCE, "the echo", link.receive()).await.unwrap(), "still there");
+            assert_eq!(within("the echo", link.receive()).await.unwrap(), "still there");
         }
         link.close().await;
     }
