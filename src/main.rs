@@ -42,6 +42,8 @@ enum Subcommands {
     HashPassword,
     /// Say what the rules of a configuration make of one frame of one client, and why.
     Explain(commands::explain::Question),
+    /// Look at what stands between here and a SockJS server, and say what mends it.
+    Doctor(commands::doctor::Patient),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Some(Subcommands::Init(target)) => commands::init::run(&target),
         Some(Subcommands::HashPassword) => commands::hash_password::run(),
         Some(Subcommands::Explain(question)) => return commands::explain::run(&question),
+        Some(Subcommands::Doctor(patient)) => return commands::doctor::run(&patient),
         Some(Subcommands::Serve(serve)) => run(&serve),
         None => run(&cli.serve),
     };

@@ -3,6 +3,7 @@
 //! Does not know: the other subcommands, or the gateway's insides.
 
 pub mod check;
+pub mod doctor;
 pub mod explain;
 pub mod hash_password;
 pub mod init;
