@@ -61,6 +61,7 @@ fn choose<'a>(verdicts: &[Verdict], course: impl Fn(Transport) -> Option<&'a Cou
             Some(opened) if opened <= time_out => {
                 let before = match passed.is_empty() {
                     true => "it is the first and opens in time".to_owned(),
+                    false if lost.is_zero() => passed.join(", "),
                     false => format!("{}, which costs {} on every connect", passed.join(", "), shown(lost)),
                 };
                 let after = match verdict.state {
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(chosen(&[socket(Some(5), false), stream(Some(1))]).0, Some(Transport::WebSocket));
         let (transport, why) = chosen(&[socket(None, true), stream(Some(1))]);
         assert_eq!(transport, Some(Transport::XhrStreaming));
-        assert_eq!(why, "websocket is refused, which costs 0.0 ms on every connect");
+        assert_eq!(why, "websocket is refused");
         let (transport, why) = chosen(&[socket(None, false), stream(Some(700)), poll]);
         assert_eq!(transport, Some(Transport::XhrPolling));
         assert!(why.contains("costs 1.2 s"), "{why}");

@@ -41,7 +41,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, info: &Info) -> Course {
     let lost = lost(probe, &session).await;
     probe.cookies = jar;
     probe.cookies.merge(bare);
-    let sticky = stick(probe, &mut course, lost).await;
+    let sticky = stick(probe, &mut course, &session, lost).await;
     answered(probe, &mut course, sticky).await;
     if sticky {
         large(probe).await;
@@ -99,12 +99,23 @@ async fn lost(probe: &Probe<'_>, session: &str) -> (usize, Vec<String>) {
 }
 
 /// Says whether the requests of a session stay together, if need be with cookies.
-async fn stick(probe: &mut Probe<'_>, course: &mut Course, bare: (usize, Vec<String>)) -> bool {
+async fn stick(probe: &mut Probe<'_>, course: &mut Course, session: &str, bare: (usize, Vec<String>)) -> bool {
     let (missed, strange) = bare;
     if let [first, ..] = &strange[..] {
         let seen = format!("POST xhr_send is answered with: {first}");
         probe.find(Finding::new(&SEND_REFUSED, seen).breaking(&Transport::HTTP));
         return false;
+    }
+    // A service that ends its sessions at once has no session to be met.
+    if missed == CONNECTIONS
+        && let Ok(answer) = probe.ask(&probe.post(format!("{session}/xhr"), "")).await
+        && answer.text().starts_with("c[")
+    {
+        probe.fact(
+            "sticky",
+            format!("not looked at: the service closes its sessions at once, {}", answer.text().trim_end()),
+        );
+        return true;
     }
     if missed == 0 {
         probe.fact("sticky", format!("{CONNECTIONS} of {CONNECTIONS} requests of one session met it, without cookies"));
