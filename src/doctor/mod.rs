@@ -162,7 +162,7 @@ fn silent(probe: &mut Probe<'_>, courses: &[Course]) {
     for course in courses.iter().filter(|course| course.opened.is_some() && course.answered.is_none()) {
         let explained = probe.findings.iter().any(|finding| finding.breaks.contains(&course.transport));
         if !explained {
-            probe.find(polling::silent(course));
+            probe.find(polling::silent(probe, course));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::catalogue::{
     TRANSPORT_UNANSWERED,
 };
 use super::info::{Info, cacheable};
-use super::probe::{Course, Jar, PROMPT, Probe, shown};
+use super::probe::{Course, Jar, Probe, shown};
 use super::report::{Finding, Transport};
 use crate::wire::{Fault, Limits};
 
@@ -150,10 +150,11 @@ async fn stick(probe: &mut Probe<'_>, course: &mut Course, session: &str, bare: 
 async fn answered(probe: &mut Probe<'_>, course: &mut Course, sticky: bool) {
     let Some(session) = opened(probe, course).await else { return };
     let sent = Instant::now();
-    if !matches!(probe.send(&session, &probe.greeting()).await, Ok(200 | 204)) {
+    // A session that has ended gets 404, and the poll says so.
+    if !matches!(probe.send(&session, &probe.greeting()).await, Ok(200 | 204 | 404)) {
         return;
     }
-    let limits = Limits { patience: PROMPT, ..probe.limits() };
+    let limits = Limits { patience: probe.prompt(), ..probe.limits() };
     // Where servers take turns, a poll may open a second session at another one.
     for _ in 0..4 {
         match probe.ask_for(&probe.post(format!("{session}/xhr"), ""), limits).await {
@@ -195,7 +196,7 @@ pub(super) async fn session(probe: &Probe<'_>) -> Result<String, Fault> {
 }
 
 /// A finding for a transport that opened and brought no answer where others did.
-pub(super) fn silent(course: &Course) -> Finding {
-    let seen = format!("{} opened, and no answer to a message came within {}", course.transport, shown(PROMPT));
+pub(super) fn silent(probe: &Probe<'_>, course: &Course) -> Finding {
+    let seen = format!("{} opened, and no answer to a message came within {}", course.transport, shown(probe.prompt()));
     Finding::new(&TRANSPORT_SILENT, seen).breaking(&[course.transport])
 }

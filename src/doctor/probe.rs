@@ -12,7 +12,7 @@ use crate::stomp::{Command, Frame, Version};
 use crate::wire::{Connection, Fault, Head, Limits, Load, Request, Response, Target};
 
 /// The longest pause after which an answer counts as missing, once the server is known to answer.
-pub(super) const PROMPT: Duration = Duration::from_secs(3);
+const PROMPT: Duration = Duration::from_secs(3);
 
 /// The server under examination, and all that is known of it up to now.
 pub(super) struct Probe<'a> {
@@ -114,6 +114,11 @@ impl<'a> Probe<'a> {
 
     pub(super) fn limits(&self) -> Limits {
         self.options.limits
+    }
+
+    /// The longest pause after which an answer counts as missing, once the server is known to answer.
+    pub(super) fn prompt(&self) -> Duration {
+        PROMPT.min(self.limits().patience)
     }
 
     /// The origin of the service's own pages.

@@ -10,7 +10,7 @@ use super::catalogue::{
     TRANSPORT_REFUSED, TRANSPORT_UNANSWERED,
 };
 use super::info::{Info, cacheable};
-use super::probe::{Course, PROMPT, Probe, Service, left, shown};
+use super::probe::{Course, Probe, Service, left, shown};
 use super::report::{Finding, Transport};
 use crate::wire::{Connection, Fault, Head};
 
@@ -144,7 +144,7 @@ async fn walk(probe: &mut Probe<'_>, info: &Info, course: &mut Course) -> Result
     let only = [transport];
     let began = Instant::now();
     let mut stream = Stream::open(probe, transport, &session).await?;
-    let first = stream.next(began + (2 * info.time_out).max(PROMPT)).await?;
+    let first = stream.next(began + (2 * info.time_out).max(probe.prompt())).await?;
     if let Some(head) = stream.head() {
         if head.status == 404 {
             course.offered = false;
@@ -198,9 +198,9 @@ async fn walk(probe: &mut Probe<'_>, info: &Info, course: &mut Course) -> Result
         probe.find(Finding::new(&STREAM_LATE, seen).hampering(&only));
     }
     let sent = Instant::now();
-    match probe.send(&session, &probe.greeting()).await {
-        Ok(200 | 204) => {}
-        Ok(404) => return Ok(()),
+    // A 404 is what a session gets that has ended, which the stream then says.
+    let lost = match probe.send(&session, &probe.greeting()).await {
+        Ok(status @ (200 | 204 | 404)) => status == 404,
         Ok(status) => {
             let seen = format!("{transport}: a message is answered with {status}");
             probe.find(Finding::new(&SEND_REFUSED, seen).breaking(&only));
@@ -210,8 +210,8 @@ async fn walk(probe: &mut Probe<'_>, info: &Info, course: &mut Course) -> Result
             probe.find(Finding::new(&SEND_REFUSED, format!("{transport}: a message: {fault}")).breaking(&only));
             return Ok(());
         }
-    }
-    match stream.message(sent + PROMPT).await? {
+    };
+    match stream.message(sent + probe.prompt()).await? {
         Event::Frame(frame) => {
             course.answered = Some(sent.elapsed());
             probe.learn(&frame);
@@ -220,11 +220,11 @@ async fn walk(probe: &mut Probe<'_>, info: &Info, course: &mut Course) -> Result
             let seen = format!("{transport} ended ({how}) right after its open frame");
             probe.find(Finding::new(&STREAM_CUT, seen).breaking(&only));
         }
-        Event::Nothing if probe.service != Service::Unknown => {
+        Event::Nothing if probe.service != Service::Unknown && !lost => {
             let told = fill(probe, &mut stream, &session).await?;
             let seen = format!(
                 "{transport}: the open frame came at once, but the answer to a message not within {}; {told}",
-                shown(PROMPT)
+                shown(probe.prompt())
             );
             probe.find(Finding::new(&STREAM_BUFFERED, seen).breaking(&only));
         }
@@ -263,7 +263,7 @@ async fn fill(probe: &Probe<'_>, stream: &mut Stream, session: &str) -> Result<S
             return Ok(told(sent, stream.bytes, ended(stream, event).await?));
         }
         if matches!(event, Event::End(_)) {
-            return Ok(format!("the answer ended after {} KiB, and nothing had come", sent >> 10));
+            return Ok(format!("the answer ended after {sent} bytes, and nothing had come"));
         }
     }
     let event = stream.next(Instant::now() + Duration::from_secs(1)).await?;
@@ -272,17 +272,16 @@ async fn fill(probe: &Probe<'_>, stream: &mut Stream, session: &str) -> Result<S
     }
     Ok(match sent {
         0 => "how much is held back could not be tried".to_owned(),
-        _ => format!("{} KiB more were held back too", sent >> 10),
+        _ => format!("{sent} bytes more were held back too"),
     })
 }
 
 fn told(sent: usize, came: usize, end: bool) -> String {
     match end {
         true => format!(
-            "all of it ({came} bytes) came when the answer was over, after {} KiB more: it is held until the end",
-            sent >> 10
+            "all of it ({came} bytes) came when the answer was over, after {sent} bytes more: it is held until the end"
         ),
-        false => format!("after {} KiB more, {came} bytes came at once: a buffer had to be full", sent >> 10),
+        false => format!("after {sent} bytes more, {came} bytes came at once: a buffer had to be full"),
     }
 }
 
@@ -312,10 +311,10 @@ async fn compressed(probe: &mut Probe<'_>, transport: Transport) {
     let Some(coding) = head.header("Content-Encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity")) else {
         return;
     };
-    connection.set_patience(PROMPT);
+    connection.set_patience(probe.prompt());
     let came = match connection.piece().await {
         Ok(Some(_)) => format!("the first bytes came after {}", shown(began.elapsed())),
-        _ => format!("no byte came within {}", shown(PROMPT)),
+        _ => format!("no byte came within {}", shown(probe.prompt())),
     };
     let seen = format!("{transport}: Content-Encoding: {coding}; {came}");
     probe.find(Finding::new(&STREAM_COMPRESSED, seen).hampering(&[transport]));

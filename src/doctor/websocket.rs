@@ -8,7 +8,7 @@ use super::catalogue::{
     ORIGIN_REFUSED, TRANSPORT_SILENT, TRANSPORT_UNANSWERED, UPGRADE_HANGS, UPGRADE_REFUSED, UPGRADE_STRIPPED,
 };
 use super::info::Info;
-use super::probe::{Course, PROMPT, Probe, left, shown};
+use super::probe::{Course, Probe, left, shown};
 use super::report::{Finding, Transport};
 use crate::wire::{Closing, Fault, Head, Request, WebSocket, WebSocketFrame};
 
@@ -51,7 +51,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, info: &Info) -> Course {
     }
     let sent = Instant::now();
     if socket.send(&WebSocketFrame::text(probe.greeting())).await.is_ok() {
-        socket.connection().set_patience(PROMPT);
+        socket.connection().set_patience(probe.prompt());
         if let Ok(frame) = next(&mut socket).await {
             course.answered = Some(sent.elapsed());
             probe.learn(&frame);
