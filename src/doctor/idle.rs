@@ -43,17 +43,19 @@ pub(super) async fn look(probe: &mut Probe<'_>, courses: &[Course]) {
     let opened = |transport| courses.iter().any(|course| course.transport == transport && course.opened.is_some());
     (probe.tell)(&format!("silence: {} without a message, over everything that works", shown(idle)));
     let this = &*probe;
-    let (socket, stream, poll, ()) = tokio::join!(
+    let (socket, stream, events, poll, ()) = tokio::join!(
         async { if opened(Transport::WebSocket) { socket(this, idle).await } else { None } },
-        async { if opened(Transport::XhrStreaming) { stream(this, idle).await } else { None } },
+        async {
+            if opened(Transport::XhrStreaming) { stream(this, Transport::XhrStreaming, idle).await } else { None }
+        },
+        async { if opened(Transport::EventSource) { stream(this, Transport::EventSource, idle).await } else { None } },
         async { if opened(Transport::XhrPolling) { poll(this, idle).await } else { None } },
         tick(this, idle),
     );
     let mut shortest: Option<Duration> = None;
     let mut cuts: Vec<(&'static Problem, Transport, String)> = Vec::new();
-    for (transport, life) in
-        [(Transport::WebSocket, socket), (Transport::XhrStreaming, stream), (Transport::XhrPolling, poll)]
-    {
+    let lives = [socket, stream, events, poll];
+    for (transport, life) in Transport::ALL.into_iter().zip(lives) {
         let Some(Life { cut, closed, beats }) = life else { continue };
         let beating = match beats[..] {
             [] => "no heartbeat".to_owned(),
@@ -85,7 +87,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, courses: &[Course]) {
     for (problem, transport, seen) in cuts {
         let mut finding = Finding::new(problem, seen).hampering(&[transport]);
         // Well below what was seen, for the timers of others are no better than ours.
-        finding.beat = shortest.map(|cut| Duration::from_secs((cut.as_secs() * 3 / 5).max(1)));
+        finding.beat = shortest.map(|cut| Duration::from_secs((cut.as_secs_f64().round() * 0.6).max(1.0) as u64));
         probe.find(finding);
     }
 }
@@ -157,9 +159,9 @@ fn dedup(beats: &mut Vec<Duration>) {
     beats.dedup_by(|later, earlier| later.saturating_sub(*earlier) < Duration::from_millis(50));
 }
 
-async fn stream(probe: &Probe<'_>, idle: Duration) -> Option<Life> {
+async fn stream(probe: &Probe<'_>, transport: Transport, idle: Duration) -> Option<Life> {
     let session = probe.session();
-    let mut stream = Stream::open(probe, Transport::XhrStreaming, &session).await.ok()?;
+    let mut stream = Stream::open(probe, transport, &session).await.ok()?;
     let soon = Instant::now() + probe.limits().patience;
     matches!(stream.next(soon).await, Ok(Event::Frame(frame)) if frame == "o").then_some(())?;
     if connects(probe) {

@@ -198,7 +198,7 @@ pub(super) static BUFFERING: &[Lines] = &[
         "ProxyPass \"{path}/\" \"http://127.0.0.1:8080{path}/\" flushpackets=on\nSetEnvIf Request_URI \"^{path}/\" no-gzip",
     ),
     squid(
-        "read_ahead_gap 0 KB\n# and no virus scanner or adaptation over {path}/\nadaptation_access NAME deny realtime",
+        "# no virus scanner and no adaptation there\nacl realtime urlpath_regex ^{path}/\nadaptation_access NAME deny realtime",
     ),
     otherwise("Virus scanners and CDNs collect an answer before they pass it on: except {path}/ from both."),
 ];

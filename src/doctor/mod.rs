@@ -68,7 +68,7 @@ impl Options {
     pub fn load(&self) -> String {
         let most = 8 * STEP + self.idle + STEP;
         format!(
-            "at most {CONNECTIONS} connections at once and some 100 in all, mostly {} s, never more than {} s",
+            "at most {CONNECTIONS} connections at once, mostly 45 in all and never more than 400, {} s, and never more than {} s",
             self.idle.as_secs() + 3,
             most.as_secs()
         )

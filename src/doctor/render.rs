@@ -79,7 +79,7 @@ impl Report {
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
         let told = match self.is_healthy() {
             true => "Nothing is wrong.".to_owned(),
-            false => format!("{errors} errors, {warnings} warnings."),
+            false => format!("{}, {}.", counted(errors, "error"), counted(warnings, "warning")),
         };
         let spent = self.spent;
         let _ = writeln!(
@@ -124,4 +124,8 @@ impl Report {
             "healthy": self.is_healthy(),
         })
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -19,6 +19,8 @@ use crate::wire::{Connection, Fault, Head};
 const FILLERS: usize = 44;
 /// The size of one of them; below the limit on a header line that STOMP servers have.
 const FILLER: usize = 4000;
+/// The connections of a whole run after which no stream is filled any further.
+const ENOUGH: u64 = 250;
 /// How long is waited for each of them to come through.
 const MOMENT: Duration = Duration::from_millis(30);
 
@@ -253,6 +255,9 @@ async fn fill(probe: &Probe<'_>, stream: &mut Stream, session: &str) -> Result<S
     let before = stream.bytes;
     let mut sent = 0;
     for number in 0..FILLERS {
+        if probe.load.spent().connections > ENOUGH {
+            break;
+        }
         let Some(filler) = probe.filler(FILLER, number) else { break };
         if !matches!(probe.send(session, &filler).await, Ok(200 | 204)) {
             break;

@@ -100,7 +100,7 @@ async fn heartbeats_are_counted() {
     let report = look(&target(&gateway, "/beats"), &idle).await;
     assert_eq!(ids(&report), [""; 0], "{}", report.text(false));
     let facts = facts(&report);
-    for transport in ["websocket", "xhr-streaming", "xhr-polling"] {
+    for transport in Transport::ALL {
         assert!(facts.contains(&format!("idle: {transport}: alive after 700 ms, heartbeats every ")), "{facts}");
     }
 }

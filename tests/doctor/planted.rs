@@ -336,8 +336,8 @@ async fn a_cut_is_found_with_its_time_and_a_heartbeat_that_prevents_it() {
     let idle = Options { idle: Duration::from_secs(3), ..options() };
     let report = seen(|_| Deed::Silence(Duration::from_secs(2)), &idle).await;
     let finding = only(&report, "idle-cut");
-    assert_eq!(finding.seen.len(), 3, "{:?}", finding.seen);
-    assert_eq!(finding.hampers, [Transport::WebSocket, Transport::XhrStreaming, Transport::XhrPolling]);
+    assert_eq!(finding.seen.len(), 4, "{:?}", finding.seen);
+    assert_eq!(finding.hampers, Transport::ALL);
     let (_, lines) = finding.mends(&report).into_iter().find(|(place, _)| *place == "towpath").expect("there is one");
     assert!(lines.contains("heartbeat = \"1s\""), "{lines}");
     assert_eq!(state(&report, Transport::WebSocket), State::But);
