@@ -42,7 +42,8 @@ fn streams(asked: &Asked) -> bool {
 #[tokio::test]
 async fn an_info_that_is_none_ends_the_look() {
     const HTML: &str = "Content-Type: text/html\r\n";
-    let told: Vec<(&str, &str, fn() -> Deed)> = vec![
+    type Plan = fn() -> Deed;
+    let told: Vec<(&str, &str, Plan)> = vec![
         ("info-unanswered", "no answer within 1s", || Deed::Hang),
         ("info-unanswered", "the connection ended", || Deed::Reset),
         ("info-unanswered", "no answer of HTTP/1", || Deed::Say("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned())),
