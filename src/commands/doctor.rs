@@ -4,18 +4,25 @@
 
 use std::env;
 use std::error::Error;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use parking_lot::Mutex;
 use towpath::doctor::{Options, examine};
 use towpath::wire::Target;
+
+use super::guard;
+use super::terminal::{self, Progress};
 
 /// The exit status if something is wrong.
 const FINDINGS: u8 = 1;
 /// The exit status if it could not be looked at.
 const NO_ANSWER: u8 = 2;
+/// The variable for the passcode, the one that `towpath conformance` has.
+const PASSCODE: &str = "STOMP_PASSCODE";
 /// The longest silence that is watched.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -36,7 +43,7 @@ pub struct Patient {
     /// The login for STOMP's CONNECT.
     #[arg(long, value_name = "NAME")]
     login: Option<String>,
-    /// The passcode for STOMP's CONNECT.
+    /// The passcode for STOMP's CONNECT; other users of this machine can see it here, so better set STOMP_PASSCODE.
     #[arg(long, value_name = "TEXT")]
     passcode: Option<String>,
     /// How the report is printed.
@@ -74,44 +81,37 @@ fn look(patient: &Patient) -> Result<bool, Box<dyn Error>> {
         origin: patient.origin.clone(),
         message: patient.message.clone(),
         login: patient.login.clone(),
-        passcode: patient.passcode.clone(),
+        passcode: patient.passcode()?,
         ..Options::default()
     };
+    let progress = Mutex::new(Progress::new());
+    let tell = |what: &str| progress.lock().show(&format!("{}: {what}", patient.url));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
-        let resolved = tokio::time::timeout(options.limits.patience, target.resolve()).await;
-        let addresses = resolved.map_err(|_| format!("{} is not resolved in time", target.host()))??;
-        if let Some(far) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
-            && !patient.yes
-        {
-            let load = options.load();
-            return Err(format!(
-                "{} ({}) is not this machine; a look costs its server {load}: --yes says that this is all right",
-                target.host(),
-                far.ip()
-            )
-            .into());
-        }
-        let shown = io::stderr().is_terminal();
-        if shown {
-            eprintln!("{}: {}", patient.url, options.load());
-        }
-        let tell = move |what: &str| {
-            if shown {
-                eprintln!("  ... {what}");
-            }
-        };
-        examine(&target, &options, &tell).await.map_err(|fault| format!("{}: {fault}", patient.url).into())
+        guard::allow(target.host(), patient.yes, &format!("it would open {}", options.load())).await?;
+        tell(&options.load());
+        let report = examine(&target, &options, &tell).await;
+        report.map_err(|fault| format!("{}: {fault}; start the server, or mend the URL", patient.url))
     });
-    let report = report.map_err(|error: Box<dyn Error>| error)?;
-    let colours = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let printed = match patient.format {
-        Format::Text => report.text(colours),
+    // The line goes before the report comes.
+    drop(progress);
+    let report = report?;
+    terminal::print(&match patient.format {
+        Format::Text => report.text(terminal::colours(&io::stdout())),
         Format::Json => format!("{:#}\n", report.json()),
-    };
-    // Whoever reads may have read enough; the exit status says the rest.
-    let _ = io::stdout().lock().write_all(printed.as_bytes());
+    })?;
     Ok(report.is_healthy())
+}
+
+impl Patient {
+    /// The passcode, from the variable unless the option has it. Without a login there is none.
+    fn passcode(&self) -> Result<Option<String>, String> {
+        if self.passcode.is_some() || self.login.is_none() {
+            return Ok(self.passcode.clone());
+        }
+        let given = env::var_os(PASSCODE).map(OsString::into_string);
+        given.transpose().map_err(|_| format!("{PASSCODE}: the value of the variable is not UTF-8; write it as such"))
+    }
 }
 
 fn silence(text: &str) -> Result<Duration, String> {

@@ -217,7 +217,7 @@ impl Connection {
             Framing::None => Bytes::new(),
             Framing::Length(_) => self.counted().await?,
             Framing::Chunked => self.chunk().await?,
-            Framing::UntilClose => self.to_the_end().await?,
+            Framing::UntilClose => self.until_close().await?,
         };
         if bytes.is_empty() {
             self.body.done = true;
@@ -292,20 +292,19 @@ impl Connection {
     }
 
     async fn counted(&mut self) -> Result<Bytes, Fault> {
-        if self.body.missing == 0 {
-            return Ok(Bytes::new());
-        }
         if self.buffer.is_empty() && self.fill(self.limits.patience, "rest of the body").await? == 0 {
             let how = format!("{} bytes of Content-Length are missing", self.body.missing);
             return Err(Fault::Ended("the body was complete", how));
         }
         let taken = self.body.missing.min(self.buffer.len());
         self.body.missing -= taken;
+        // Nothing comes behind it: a connection that is kept would be waited for in vain.
+        self.body.done = self.body.missing == 0;
         let bytes = self.buffer.split_to(taken).freeze();
         Ok(bytes)
     }
 
-    async fn to_the_end(&mut self) -> Result<Bytes, Fault> {
+    async fn until_close(&mut self) -> Result<Bytes, Fault> {
         if self.buffer.is_empty() {
             self.fill(self.limits.patience, "more of the body, and no end of it").await?;
         }

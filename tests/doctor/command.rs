@@ -62,7 +62,7 @@ async fn what_cannot_be_looked_at_is_2_and_says_why() {
         (&["http://ann:secret@127.0.0.1/stomp"], "is no URL of a server"),
         (&["http://127.0.0.1:1/stomp", "--idle", "2h"], "at most 1h"),
         (&["http://127.0.0.1:1/stomp", "--idle", "soon"], "write it as 30s or 2m"),
-        (&["http://nowhere.invalid/stomp"], "no connection"),
+        (&["http://nowhere.invalid/stomp"], "mend the URL"),
         (&[&down], "no connection"),
         // A documentation address: nothing is sent there without the flag.
         (&["http://192.0.2.1/stomp"], "--yes"),

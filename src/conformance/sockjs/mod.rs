@@ -5,11 +5,11 @@
 //! Does not know: towpath's own server.
 
 mod answer;
-mod greeting;
 mod probe;
 mod receiving;
 mod socket;
 mod steps;
+mod suite;
 mod visit;
 
 use std::time::{Instant, SystemTime};
@@ -62,7 +62,7 @@ impl Default for Services {
 }
 
 /// The groups of checks in the order in which they run.
-const GROUPS: &[&[Check<Probe>]] = &[greeting::CHECKS];
+const GROUPS: &[&[&[Check<Probe>]]] = &[suite::GROUPS];
 
 /// What all the checks demand, in their order.
 pub fn rules() -> Vec<Rule> {
@@ -70,7 +70,7 @@ pub fn rules() -> Vec<Rule> {
 }
 
 fn checks() -> Vec<&'static Check<Probe>> {
-    GROUPS.iter().copied().flatten().collect()
+    GROUPS.iter().copied().flatten().copied().flatten().collect()
 }
 
 /// Runs the chosen checks. `done` hears of each outcome as soon as it and all before it are there.

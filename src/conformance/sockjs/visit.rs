@@ -54,9 +54,9 @@ impl<'a> Visit<'a> {
         Request::get(self.session(path))
     }
 
-    /// A POST below the session.
+    /// A POST below the session. It says that it is empty, as browsers do, until it is given a body.
     pub fn post(&self, path: &str) -> Request {
-        Request::post(self.session(path))
+        Request::post(self.session(path)).body("")
     }
 
     /// The demand is not met.
@@ -113,6 +113,56 @@ impl<'a> Visit<'a> {
             Ok(()) => Ok(connection),
             Err(fault) => Err(self.steps.explain(Stop::fault(&fault, "a server that reads the request"))),
         }
+    }
+
+    /// Polls twice at once. One of the two is to be turned away, since there is another receiver; what comes back is the
+    /// connection of that other, which hangs.
+    pub async fn poll_twice(&self) -> Result<Connection, Stop> {
+        let poll = self.post("/xhr");
+        let (mut first, mut second) = (self.leave(&poll).await?, self.leave(&poll).await?);
+        let whole = async |connection: &mut Connection| {
+            let head = connection.head(poll.method()).await?;
+            connection.finish(head).await
+        };
+        // Whichever is taken first hangs. Which that is, is up to the server.
+        let (told, hanging) = tokio::select! {
+            told = whole(&mut first) => (told, second),
+            told = whole(&mut second) => (told, first),
+        };
+        let wanted = "a close frame for one of two polls";
+        let response = told.map_err(|fault| self.steps.explain(Stop::fault(&fault, wanted)))?;
+        let told = Answer { response, steps: self.steps.clone() };
+        told.status(200)?.body("c[2010,\"Another connection still open\"]\n")?;
+        Ok(hanging)
+    }
+
+    /// Hangs up on a request that is left or whose answer is still coming.
+    pub fn hang_up<T>(&self, hanging: T) {
+        self.steps.note("kill %1 # the one that hangs");
+        drop(hanging);
+    }
+
+    /// The server ends that connection.
+    pub async fn closed(&self, connection: &mut Connection) -> Result<(), Stop> {
+        match connection.closed().await {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.steps.explain(Stop::fault(&fault, "the end of the connection"))),
+        }
+    }
+
+    /// A stream with its prelude read, whatever that is.
+    pub async fn stream(&self) -> Result<Receiving, Stop> {
+        let mut stream = self.begin(&self.post("/xhr_streaming")).await?;
+        stream.answer().status(200)?;
+        stream.until("\n").await?;
+        Ok(stream)
+    }
+
+    /// Opens the session by a stream.
+    pub async fn open_stream(&self) -> Result<Receiving, Stop> {
+        let mut stream = self.stream().await?;
+        stream.expect("o\n").await?;
+        Ok(stream)
     }
 
     /// Opens a websocket; an answer that is none, or is wrong, fails.
