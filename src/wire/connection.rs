@@ -178,11 +178,12 @@ impl Connection {
                 let left = self.limits.patience.saturating_sub(started.elapsed());
                 match self.fill(left, "answer").await? {
                     0 if self.buffer.is_empty() => return Err(Fault::Ended("an answer", "end of stream".to_owned())),
-                    0 => {
-                        // What is no HTTP at all is better told by what it is.
-                        Head::parse(&self.buffer).map_err(Fault::Garbage)?;
-                        return Err(Fault::Ended("the end of the head", "end of stream".to_owned()));
+                    // What is no HTTP at all is better told by what it is.
+                    0 if !self.buffer.starts_with(b"HTTP/1.") => {
+                        let what = super::shown(&self.buffer);
+                        return Err(Fault::Garbage(format!("no answer of HTTP/1: it begins with {what}")));
                     }
+                    0 => return Err(Fault::Ended("the end of the head", "end of stream".to_owned())),
                     _ => continue,
                 }
             };
