@@ -36,7 +36,8 @@ async fn outcomes(defect: Option<Defect>, websocket: bool, filters: Vec<String>,
         limits: Limits { patience, ..Limits::default() },
         connections: 24,
     };
-    let options = Options { jobs: 8, choice: Choice { filters, slow: true, ..Choice::default() }, ..Options::default() };
+    let options =
+        Options { jobs: 8, choice: Choice { filters, slow: true, ..Choice::default() }, ..Options::default() };
     examine(settings, &options, |_| {}).await.expect("it is there").outcomes
 }
 
@@ -66,7 +67,8 @@ async fn a_server_without_defects_passes_every_check() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_defect_is_caught_by_the_check_that_is_there_for_it() {
     let looks = DEFECTS.iter().map(|&(defect, id)| async move {
-        let outcomes = outcomes(Some(defect), needs_websocket(id), vec![id.to_owned()], Duration::from_millis(500)).await;
+        let outcomes =
+            outcomes(Some(defect), needs_websocket(id), vec![id.to_owned()], Duration::from_millis(500)).await;
         (defect, id, failure(&outcomes, id).cloned())
     });
     let mut looks = stream::iter(looks).buffered(AT_ONCE);

@@ -66,7 +66,9 @@ impl Server {
 pub async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
     let mut rest = vec![0; 4096];
-    let _ = timeout(Duration::from_millis(300), async { while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
+    let _ =
+        timeout(Duration::from_millis(300), async { while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} })
+            .await;
 }
 
 impl Wire {
@@ -203,7 +205,8 @@ impl Reader {
                 Ok(None) => break,
                 Err(error) => {
                     let unknown = error.violation() == Violation::UnknownCommand;
-                    let ignored = self.has(Defect::GarbageIgnored) || self.has(Defect::UnknownCommandIgnored) && unknown;
+                    let ignored =
+                        self.has(Defect::GarbageIgnored) || self.has(Defect::UnknownCommandIgnored) && unknown;
                     self.parser = Parser::new(limits(self.defect));
                     if ignored {
                         session.heard = Instant::now();

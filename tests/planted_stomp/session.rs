@@ -159,7 +159,10 @@ impl Session {
         let colon = self.has(Defect::ColonInMessage);
         let mut frame = Frame::new(Command::Error);
         if !self.has(Defect::NoMessage) {
-            frame = frame.with("message", if colon { format!("error: {}", refusal.message) } else { refusal.message.to_owned() });
+            frame = frame.with(
+                "message",
+                if colon { format!("error: {}", refusal.message) } else { refusal.message.to_owned() },
+            );
         }
         if let Some(receipt) = receipt.filter(|_| !self.has(Defect::NoReceiptId)) {
             frame = frame.with("receipt-id", receipt);
@@ -320,12 +323,16 @@ impl Session {
         self.version = Some(version);
         let mut connected = Frame::new(Command::Connected).with("version", version.as_str());
         let number = if self.has(Defect::OneSession) { 0 } else { self.id };
-        connected = connected.with("session", match self.defect {
-            Some(Defect::ConnectedEscaped) => format!("host\\c{number}"),
-            Some(Defect::SessionWithColons) => format!("ID:host:{number}"),
-            _ => format!("session-{number}"),
-        });
-        connected = connected.with("server", if self.has(Defect::NamelessServer) { "/1.0" } else { "planted/1.0 (a test)" });
+        connected = connected.with(
+            "session",
+            match self.defect {
+                Some(Defect::ConnectedEscaped) => format!("host\\c{number}"),
+                Some(Defect::SessionWithColons) => format!("ID:host:{number}"),
+                _ => format!("session-{number}"),
+            },
+        );
+        connected =
+            connected.with("server", if self.has(Defect::NamelessServer) { "/1.0" } else { "planted/1.0 (a test)" });
         if !self.has(Defect::NoHeartBeatHeader) {
             connected = connected.with("heart-beat", beats);
         }
@@ -429,7 +436,8 @@ impl Session {
         let text = self.has(Defect::TextOnly);
         let body = if text { String::from_utf8_lossy(&frame.body).into_owned().into() } else { frame.body };
         let mut headers = frame.headers;
-        let (receipt, forged) = (headers.get("receipt").map(str::to_owned), headers.get("subscription").map(str::to_owned));
+        let (receipt, forged) =
+            (headers.get("receipt").map(str::to_owned), headers.get("subscription").map(str::to_owned));
         headers.keep_for_message();
         if self.has(Defect::UserHeadersDropped) {
             headers.retain(|name, _| name == "content-type");
@@ -451,7 +459,8 @@ impl Session {
 
     fn subscribe(&mut self, frame: &Frame, version: Version) -> Done {
         let id = frame.headers.get("id").filter(|id| !id.is_empty()).map(str::to_owned);
-        let Some(destination) = frame.headers.get("destination").filter(|text| !text.is_empty()).map(str::to_owned) else {
+        let Some(destination) = frame.headers.get("destination").filter(|text| !text.is_empty()).map(str::to_owned)
+        else {
             let ignored = self.has(Defect::SubscribeToNothingIgnored);
             return if ignored { Ok(()) } else { refuse("no destination") };
         };
@@ -495,7 +504,8 @@ impl Session {
         }
         let session = self.id;
         let fits = |other: &Subscription| {
-            other.session == session && if id.is_some() { other.id.as_deref() == id } else { destination == Some(&other.destination) }
+            other.session == session
+                && if id.is_some() { other.id.as_deref() == id } else { destination == Some(&other.destination) }
         };
         let found = self.broker().subscriptions.iter().find(|other| fits(other)).map(|other| other.destination.clone());
         let Some(found) = found else {

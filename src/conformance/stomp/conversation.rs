@@ -34,10 +34,10 @@ pub(super) struct Conversation<'a> {
     pub pieces: Vec<(Kind, Bytes)>,
     /// What stood between frames.
     pub gaps: Vec<Bytes>,
-    /// When bytes came last.
-    pub heard: Instant,
     ended: Option<String>,
     receipts: usize,
+    /// How many bytes came.
+    taken: usize,
 }
 
 impl<'a> Conversation<'a> {
@@ -60,9 +60,9 @@ impl<'a> Conversation<'a> {
             inbox: VecDeque::new(),
             pieces: Vec::new(),
             gaps: Vec::new(),
-            heard: Instant::now(),
             ended: None,
             receipts: 0,
+            taken: 0,
         }
     }
 
@@ -204,10 +204,12 @@ impl<'a> Conversation<'a> {
     ///
     /// # Errors
     ///
-    /// The check fails if neither comes.
+    /// The check fails if neither comes, or an ERROR.
     pub async fn leave(mut self) -> Result<(), Stop> {
         self.send(&Frame::new(Command::Disconnect).with("receipt", "goodbye")).await?;
-        while let Some(received) = self.answer("RECEIPT for the DISCONNECT, or the end").await? {
+        let wanted = "RECEIPT for the DISCONNECT, or the end";
+        while let Some(received) = self.answer(wanted).await? {
+            self.demand(received.frame.command != Command::Error, || shown(&received.raw), wanted)?;
             if received.frame.command == Command::Receipt {
                 break;
             }
@@ -503,7 +505,10 @@ impl<'a> Conversation<'a> {
         }
         match self.line.receive(patience).await? {
             Came::Bytes(kind, bytes) => {
-                self.heard = Instant::now();
+                self.taken += bytes.len();
+                if self.taken > self.probe.most() {
+                    return Err(Fault::Endless(self.probe.most()));
+                }
                 self.transcript.came(self.speaker, &bytes);
                 self.buffer.extend_from_slice(&bytes);
                 if self.pieces.len() < PIECES {

@@ -182,7 +182,7 @@ impl Probe {
 
     /// How long it is listened whether something comes that should not. What comes wrongly comes at once, nearly always.
     pub fn lull(&self) -> Duration {
-        (self.limits.patience / 8).clamp(Duration::from_millis(60), Duration::from_millis(400))
+        (self.limits.patience / 4).clamp(Duration::from_millis(60), Duration::from_millis(400))
     }
 }
 

@@ -9,7 +9,7 @@ use super::carrier::Carrier;
 use super::dialect::Claim;
 use super::probe::Probe;
 use super::{CONVERSATIONS, Settings};
-use crate::stomp::{Command, Version};
+use crate::stomp::{Command, Frame, Version};
 use crate::wire::{Connection, Load, Request, Target};
 
 /// How long a server is waited for that has answered no CONNECT at all.
@@ -149,7 +149,12 @@ async fn versions_of(probe: &Probe) -> (Vec<Version>, Option<String>) {
         if version == Version::V1_0 && !probe.has(Claim::OldClients) {
             continue;
         }
-        match answer(probe, version).await {
+        let mut found = answer(probe, &probe.connect_frame(version)).await;
+        if version == Version::V1_0 && matches!(found, Answer::Error) {
+            // It may speak 1.0 and not know that whoever names no version does.
+            found = answer(probe, &probe.connect_with(Some("1.0"))).await;
+        }
+        match found {
             Answer::Connected(server) => {
                 connected = true;
                 name = name.or(server);
@@ -166,9 +171,9 @@ async fn versions_of(probe: &Probe) -> (Vec<Version>, Option<String>) {
     (spoken, name)
 }
 
-async fn answer(probe: &Probe, version: Version) -> Answer {
+async fn answer(probe: &Probe, connect: &Frame) -> Answer {
     let Ok(mut conversation) = probe.open().await else { return Answer::Nothing };
-    if conversation.send(&probe.connect_frame(version)).await.is_err() {
+    if conversation.send(connect).await.is_err() {
         return Answer::Nothing;
     }
     match conversation.next("CONNECTED").await {

@@ -149,9 +149,9 @@ async fn garbage(probe: &Probe) -> Result<(), Stop> {
 
 async fn http(probe: &Probe) -> Result<(), Stop> {
     let mut client = probe.open().await?;
-    let connect = "CONNECT\naccept-version:1.2\nhost:localhost\n\n\0";
-    let request = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{connect}", connect.len());
-    client.write(request).await?;
+    let connect = probe.connect_frame(Version::V1_2).encode(Version::V1_2);
+    let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", connect.len());
+    client.write([head.as_bytes(), &connect].concat()).await?;
     client.refused(REFUSED).await?;
     Ok(())
 }
