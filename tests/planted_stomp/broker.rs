@@ -96,7 +96,7 @@ impl Broker {
 
     pub fn publish(&mut self, message: Message) {
         self.published += 1;
-        if self.has(Defect::Overtakes) && self.published % 5 == 0 {
+        if self.has(Defect::Overtakes) && self.published.is_multiple_of(5) {
             self.late = Some(message);
             return;
         }

@@ -372,6 +372,6 @@ defects! {
     HalfFrameDone => "hostile.half-a-frame",
     /// What is no STOMP ends all connections.
     GarbageEndsAll => "hostile.others-go-on",
-    /// Of one read a hundred frames are seen.
-    HundredAtOnce => "hostile.many-at-once",
+    /// Of one read fifty frames are seen.
+    FewAtOnce => "hostile.many-at-once",
 }

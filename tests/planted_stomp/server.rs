@@ -178,7 +178,7 @@ impl Reader {
         self.parser.feed(Bytes::from(bytes));
         let most = match self.defect {
             Some(Defect::FirstOfRead) => 1,
-            Some(Defect::HundredAtOnce) => 100,
+            Some(Defect::FewAtOnce) => 50,
             _ => usize::MAX,
         };
         let mut frames = 0;
@@ -278,7 +278,7 @@ fn spoilt(defect: Defect, bytes: Vec<u8>, version: Option<Version>) -> Vec<u8> {
         Defect::ShortLengthTaken => without_length(Some("3")),
         Defect::GarbageLengthTaken => without_length(Some("five")),
         Defect::NegativeLengthTaken => without_length(Some("-1")),
-        Defect::AnnouncedDelivered => without_length(Some("99999999999")),
+        Defect::AnnouncedDelivered => without_length(Some("2000000000")),
         Defect::AnyCaseCommand => text.replace("send\n", "SEND\n"),
         Defect::NoColonIgnored => text.replace("no colon here\n", ""),
         Defect::LoneCrTaken => text.replace("a\rb", "ab"),

@@ -125,15 +125,13 @@ impl Way<'_> {
                 let (socket, _) = opened.map_err(|head| refused(&head))?;
                 let mut line = Socket::new(socket, true);
                 // The open frame: nothing may be sent before it.
-                loop {
-                    match line.raw(self.limits.patience).await? {
-                        Ok((_, frame)) if frame == "o" => return Ok(Line::WebSocket(Box::new(line))),
-                        Ok((_, frame)) => {
-                            let what = crate::wire::shown(&frame);
-                            return Err(Fault::Garbage(format!("{what} came where SockJS has an open frame")));
-                        }
-                        Err(how) => return Err(Fault::Ended("the open frame of SockJS", how)),
+                match line.raw(self.limits.patience).await? {
+                    Ok((_, frame)) if frame == "o" => Ok(Line::WebSocket(Box::new(line))),
+                    Ok((_, frame)) => {
+                        let what = crate::wire::shown(&frame);
+                        Err(Fault::Garbage(format!("{what} came where SockJS has an open frame")))
                     }
+                    Err(how) => Err(Fault::Ended("the open frame of SockJS", how)),
                 }
             }
             Carrier::XhrStreaming | Carrier::XhrPolling => Ok(Line::Xhr(Box::new(Xhr::open(self).await?))),

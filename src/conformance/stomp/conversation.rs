@@ -289,6 +289,24 @@ impl<'a> Conversation<'a> {
         Ok(received)
     }
 
+    /// The next MESSAGEs, which must have these bodies: in that order where the server claims to keep it.
+    ///
+    /// # Errors
+    ///
+    /// The check fails if they have not.
+    pub async fn bodies(&mut self, bodies: &[&str]) -> Result<(), Stop> {
+        let mut wanted: Vec<_> = bodies.iter().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect();
+        let mut seen = Vec::new();
+        for _ in bodies {
+            seen.push(self.message(&format!("MESSAGEs with the bodies {bodies:?}")).await?.frame.body);
+        }
+        if !self.probe.has(Claim::Order) {
+            wanted.sort();
+            seen.sort();
+        }
+        self.demand(seen == wanted, || format!("the bodies {seen:?}"), &format!("the bodies {bodies:?}"))
+    }
+
     /// The RECEIPT with that id, however many frames come before it.
     ///
     /// # Errors

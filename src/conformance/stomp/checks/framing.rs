@@ -283,17 +283,13 @@ async fn line_ends_between(probe: &Probe) -> Result<(), Stop> {
     client.write("\n").await?;
     client.write("\n\n\r\n\n").await?;
     client.write(format!("\nSEND\ndestination:{topic}\n\none\0\n\r\n\nSEND\ndestination:{topic}\n\ntwo\0\n")).await?;
-    client.body("one").await?;
-    client.body("two").await?;
-    Ok(())
+    client.bodies(&["one", "two"]).await
 }
 
 async fn nuls_between(probe: &Probe) -> Result<(), Stop> {
     let (mut client, topic) = listening(probe, Version::V1_1).await?;
     client.write(format!("SEND\ndestination:{topic}\n\none\0\n\0\0\nSEND\ndestination:{topic}\n\ntwo\0\0")).await?;
-    client.body("one").await?;
-    client.body("two").await?;
-    Ok(())
+    client.bodies(&["one", "two"]).await
 }
 
 async fn nul_in_body(probe: &Probe) -> Result<(), Stop> {
@@ -327,7 +323,7 @@ async fn octets(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn bad_length(probe: &Probe, length: &str, body: &str) -> Result<(), Stop> {
-    probe.needs(Claim::Errors)?;
+    probe.needs(Claim::Malformed)?;
     let (mut client, topic) = listening(probe, Version::V1_2).await?;
     client.write(format!("SEND\ndestination:{topic}\ncontent-length:{length}\n\n{body}\0\n\0\n")).await?;
     client.refused("a refusal of the content-length: ERROR or the end").await?;
@@ -339,9 +335,7 @@ async fn length_zero(probe: &Probe) -> Result<(), Stop> {
     client
         .write(format!("SEND\ndestination:{topic}\ncontent-length:0\n\n\0SEND\ndestination:{topic}\n\nnext\0"))
         .await?;
-    client.body("").await?;
-    client.body("next").await?;
-    Ok(())
+    client.bodies(&["", "next"]).await
 }
 
 async fn cut_anywhere(probe: &Probe) -> Result<(), Stop> {
@@ -408,7 +402,7 @@ async fn large_body(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn unknown_command(probe: &Probe) -> Result<(), Stop> {
-    probe.needs(Claim::Errors)?;
+    probe.needs(Claim::Malformed)?;
     let mut client = probe.connect(Version::V1_2).await?;
     client.write("FROBNICATE\nfoo:bar\n\n\0").await?;
     client.refused("a refusal of the command: ERROR or the end").await?;

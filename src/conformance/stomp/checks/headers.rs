@@ -271,7 +271,7 @@ async fn each_in_its_version(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn undefined(probe: &Probe, version: Version, value: &str) -> Result<(), Stop> {
-    probe.needs(Claim::Errors)?;
+    probe.needs(Claim::Malformed)?;
     let mut client = probe.connect(version).await?;
     let topic = probe.topic();
     client.subscribe("s", &topic).await?;
@@ -338,7 +338,7 @@ async fn case(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn no_colon(probe: &Probe) -> Result<(), Stop> {
-    probe.needs(Claim::Errors)?;
+    probe.needs(Claim::Malformed)?;
     let mut client = probe.connect(Version::V1_2).await?;
     let topic = probe.topic();
     client.write(format!("SEND\ndestination:{topic}\nno colon here\n\nhello\0")).await?;
@@ -347,7 +347,7 @@ async fn no_colon(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn lone_cr(probe: &Probe) -> Result<(), Stop> {
-    probe.needs(Claim::Errors)?;
+    probe.needs(Claim::Malformed)?;
     let mut client = probe.connect(Version::V1_2).await?;
     let topic = probe.topic();
     client.write(format!("SEND\ndestination:{topic}\nfoo:a\rb\n\nhello\0")).await?;

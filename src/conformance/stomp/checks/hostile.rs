@@ -71,7 +71,7 @@ pub(super) static CHECKS: &[Entry] = &[
             GROUP,
             Should,
             "hostile.announced-length",
-            "A content-length of many gigabytes reserves nothing and disturbs nobody",
+            "A content-length of two gigabytes reserves nothing and disturbs nobody",
             LIMITS,
             "A server that makes room for what is announced is ended by a single line.",
         ),
@@ -107,7 +107,7 @@ pub(super) static CHECKS: &[Entry] = &[
             GROUP,
             Must,
             "hostile.many-at-once",
-            "A thousand frames in one piece are all carried out",
+            "A thousand frames without a pause between them are all carried out",
             "practice of clients",
             "It is what a client sends that was offline for an hour.",
         ),
@@ -199,10 +199,8 @@ async fn announced_length(probe: &Probe) -> Result<(), Stop> {
     let topic = probe.topic();
     listener.subscribe("s", &topic).await?;
     let mut client = listener.beside(Version::V1_2).await?;
-    client.write(format!("SEND\ndestination:{topic}\ncontent-length:99999999999\n\nhello\0")).await?;
-    client.listen(probe.lull(), REFUSED).await?;
-    let message = client.unasked().into_iter().find(|received| received.frame.body == "hello");
-    client.demand(message.is_none(), || "a MESSAGE".to_owned(), "no MESSAGE of a frame that is not complete")?;
+    client.write(format!("SEND\ndestination:{topic}\ncontent-length:2000000000\n\nhello\0")).await?;
+    listener.silence("no MESSAGE of a frame that is not complete").await?;
     listener.publish(&topic, "still here").await?;
     listener.body("still here").await?;
     Ok(())
@@ -239,12 +237,20 @@ async fn many_at_once(probe: &Probe) -> Result<(), Stop> {
     let mut client = probe.connect(Version::V1_2).await?;
     let topic = probe.topic();
     client.subscribe("s", &topic).await?;
-    // All but the last to where nobody listens: what many receive is another matter.
-    let mut frames = format!("SEND\ndestination:{}\n\n\0\n", probe.topic()).repeat(1000);
-    frames.push_str(&format!("SEND\ndestination:{topic}\n\nthe last\0"));
-    client.write(frames).await?;
-    client.body("the last").await?;
-    Ok(())
+    // Nine of ten to where nobody listens: how much one client may have waiting for it is another matter.
+    let nine = format!("SEND\ndestination:{}\n\n\0\n", probe.topic()).repeat(9);
+    for number in 0..10 {
+        // Not too many in one message, which has a limit in places.
+        let heard = (0..10).map(|count| format!("{nine}SEND\ndestination:{topic}\n\n{number}{count}\0\n"));
+        client.write(heard.collect::<String>()).await?;
+    }
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        seen.push(client.message("100 MESSAGEs, one for every tenth frame").await?.frame.body);
+    }
+    seen.sort();
+    seen.dedup();
+    client.demand(seen.len() == 100, || format!("{} different bodies", seen.len()), "100 different bodies")
 }
 
 async fn silent_connection(probe: &Probe) -> Result<(), Stop> {
