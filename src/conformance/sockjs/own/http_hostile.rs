@@ -90,7 +90,8 @@ fn refused(visit: &Visit<'_>, answer: Result<Head, Fault>) -> Result<(), Stop> {
     match answer {
         Ok(head) if matches!(head.status, 400..=499 | 500..=505) => Ok(()),
         Ok(head) => Err(visit.fail(shown(head.text()), wanted)),
-        Err(Fault::Ended(..)) => Ok(()),
+        // To answer in no language of ours is a refusal, too.
+        Err(Fault::Ended(..) | Fault::Garbage(_)) => Ok(()),
         Err(fault) => Err(visit.fault(&fault, wanted)),
     }
 }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use super::same;
+use super::{BEATS, same};
 use crate::conformance::Stop;
 use crate::conformance::sockjs::probe::array;
 use crate::conformance::sockjs::receiving::Receiving;
@@ -81,6 +81,14 @@ impl Transport {
     /// Whether a response has any number of frames.
     pub const fn is_stream(self) -> bool {
         !matches!(self, Self::Xhr | Self::Jsonp)
+    }
+
+    /// Whether the server has it at all, by the status of the answer to a new session. Where the URL is 404 it has not.
+    pub fn offered(self, status: u16) -> Result<(), Stop> {
+        match status {
+            404 => Err(Stop::NotOffered(format!("no {}: its URL is 404", self.name()))),
+            _ => Ok(()),
+        }
     }
 
     /// The request of a receiver.
@@ -206,8 +214,8 @@ impl<'v, 'p> Receiver<'v, 'p> {
     pub async fn open(visit: &'v Visit<'p>, transport: Transport) -> Result<Self, Stop> {
         let mut receiver = Self::new(visit, transport);
         let head = receiver.head().await?;
-        if head.status == 404 && transport != Transport::Xhr {
-            return Err(Stop::NotOffered(format!("no {}: its URL is 404", transport.name())));
+        if transport != Transport::Xhr {
+            transport.offered(head.status)?;
         }
         receiver.expect("o").await?;
         Ok(receiver)
@@ -275,10 +283,10 @@ impl<'v, 'p> Receiver<'v, 'p> {
 
     /// The next frame but for heartbeats, over as many responses as it takes.
     pub async fn next(&mut self) -> Result<Frame, Stop> {
-        let mut empty = 0;
+        let (mut empty, mut beats) = (0, 0);
         loop {
             match self.frame().await? {
-                Some(frame) if frame.text == "h" => {}
+                Some(frame) if frame.text == "h" && beats < BEATS => beats += 1,
                 Some(frame) => return Ok(frame),
                 None => empty += 1,
             }
