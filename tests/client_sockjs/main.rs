@@ -7,6 +7,7 @@ mod support;
 
 mod fallback;
 mod requests;
+mod tls;
 mod towpath_itself;
 mod trouble;
 mod websocket;

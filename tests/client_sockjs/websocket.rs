@@ -5,7 +5,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use towpath::client::sockjs::{SockJs, Transport};
 use towpath::client::{Cause, Link, OpenError, Options};
 
@@ -94,12 +95,15 @@ async fn closing_sends_what_is_pending_and_says_goodbye() {
 
 #[tokio::test]
 async fn a_message_that_is_too_large_is_not_read() {
-    let large = format!("a[\"{}\"]", "x".repeat(10_000));
-    let (backend, _, _serving) = server(vec![Message::text("o"), Message::text(large)]).await;
-    let options = Options { max_frame: 5000, ..over(&[Transport::Websocket]) };
-    let mut session = SockJs::open(&backend.url("/x"), &options).await.unwrap();
-    let ended = ended(&mut session).await;
-    assert_eq!(ended.cause, Cause::Violation, "{ended}");
+    let large = Message::text(format!("a[\"{}\"]", "x".repeat(10_000)));
+    let piece = |opcode| Message::Frame(Frame::message("x".repeat(4000), OpCode::Data(opcode), false));
+    for says in [vec![large], vec![piece(Data::Text), piece(Data::Continue)]] {
+        let (backend, _, _serving) = server([vec![Message::text("o")], says].concat()).await;
+        let options = Options { max_frame: 5000, ..over(&[Transport::Websocket]) };
+        let mut session = SockJs::open(&backend.url("/x"), &options).await.unwrap();
+        let ended = ended(&mut session).await;
+        assert_eq!(ended.cause, Cause::Violation, "{ended}");
+    }
 }
 
 #[tokio::test]

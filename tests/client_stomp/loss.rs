@@ -241,6 +241,75 @@ async fn disconnecting_while_there_is_no_connection_ends_at_once_and_tells_who_w
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_lost_connection_did_not_take_goes_over_the_next() {
+    let (client, mut server, peer) = connected(options()).await;
+    let mut receipts = vec![];
+    for number in 0..20 {
+        let body = format!("{number} {}", "x".repeat(10_000));
+        receipts.push(client.send_with_receipt(("/a", body)).await.unwrap());
+    }
+    // Nothing of it was read; some of it is on its way, and one message waits to be.
+    tokio::time::sleep(SECOND).await;
+    drop(peer);
+    let mut peer = server.accept_connect().await;
+    let serving = tokio::spawn(async move {
+        let mut numbers = vec![];
+        while numbers.last() != Some(&19) {
+            let frame = peer.confirm(Command::Send).await;
+            let text = std::str::from_utf8(&frame.body).unwrap();
+            numbers.push(text.split(' ').next().unwrap().parse().unwrap());
+        }
+        (peer, numbers)
+    });
+    let mut confirmed = vec![];
+    for (number, receipt) in receipts.into_iter().enumerate() {
+        match within("its fate", receipt).await {
+            Ok(()) => confirmed.push(number),
+            Err(ClientError::Unconfirmed(why)) => assert!(matches!(*why, ClientError::Lost(_)), "{number}: {why}"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let (_peer, came) = serving.await.unwrap();
+    assert_eq!(confirmed, came);
+    assert!(confirmed.len() > 5 && confirmed.len() < 20, "{confirmed:?}");
+    assert_eq!(confirmed, (confirmed[0]..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_is_dropped_is_aborted_and_one_that_is_committed_is_not() {
+    let (client, _server, mut peer) = connected(options()).await;
+    let dropped = client.begin().await.unwrap();
+    let begun = peer.expect(Command::Begin).await;
+    drop(dropped);
+    let aborted = peer.expect(Command::Abort).await;
+    assert_eq!(aborted.headers.get("transaction"), begun.headers.get("transaction"));
+    let kept = client.begin().await.unwrap();
+    let begun = peer.expect(Command::Begin).await;
+    let (committed, commit) = tokio::join!(kept.commit(), peer.confirm(Command::Commit));
+    committed.unwrap();
+    assert_eq!(commit.headers.get("transaction"), begun.headers.get("transaction"));
+    assert_ne!(begun.headers.get("transaction"), aborted.headers.get("transaction"));
+    client.send(("/a", "next")).await.unwrap();
+    peer.expect(Command::Send).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_at_disconnect_without_a_receipt_has_not_confirmed_it() {
+    let (client, mut server, mut peer) = connected(options()).await;
+    let mut events = client.events();
+    assert!(matches!(events.next().await, Some(Event::Connected(_))));
+    let (done, ()) = tokio::join!(client.disconnect(), async {
+        peer.expect(Command::Disconnect).await;
+        drop(peer);
+    });
+    assert!(matches!(done, Err(ClientError::Unconfirmed(_))), "{done:?}");
+    // Nobody meant to come back.
+    let event = events.next().await;
+    assert!(matches!(event, Some(Event::Ended(ClientError::Lost(_)))), "{event:?}");
+    assert!(server.is_abandoned().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_handle_says_goodbye() {
     let (client, mut server, mut peer) = connected(options()).await;
     client.send(("/a", "last")).await.unwrap();

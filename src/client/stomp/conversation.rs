@@ -7,13 +7,13 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::super::link::Sender;
 use super::super::{Cause, Ended, Link};
-use super::receipt::Waiter;
-use super::shared::{Order, Room, Shared, Stop, Waiting};
+use super::shared::{Order, Shared, Stop, Waiting};
 use super::{ClientError, Connected, Event, Message, Options, handshake};
 use crate::stomp::{Command, Frame, Input, Parser, Version};
 
@@ -159,7 +159,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes until the client is to end, and its receipt is late or not to be waited for.
+    /// Writes until the client is to end, and its receipt is late or not to be waited for. The order that is being carried out is
+    /// held until it is, so that it is there for the next connection when this one ends in between.
     async fn run(
         &mut self,
         orders: &mut mpsc::UnboundedReceiver<Order>,
@@ -167,8 +168,8 @@ impl Writer<'_> {
     ) -> Result<(), Ended> {
         self.restore().await?;
         loop {
-            if let Some(order) = held.take() {
-                self.carry_out(order, held).await?;
+            if held.is_some() {
+                self.carry_out(held).await?;
                 continue;
             }
             let now = Instant::now();
@@ -181,16 +182,10 @@ impl Writer<'_> {
             tokio::select! {
                 biased;
                 order = orders.recv(), if !self.leaving => match order {
-                    Some(order) => self.carry_out(order, held).await?,
-                    None => {
-                        self.write(&Frame::new(Command::Disconnect)).await?;
-                        return Ok(());
-                    }
+                    Some(order) => *held = Some(order),
+                    None => return self.send(Frame::new(Command::Disconnect).encode(self.connected.version)).await,
                 },
-                () = at(beat) => {
-                    self.sender.send(BEAT.into()).await?;
-                    self.written = Instant::now();
-                }
+                () = at(beat) => self.send(Bytes::from_static(BEAT)).await?,
                 () = at(late) => {}
             }
         }
@@ -206,97 +201,82 @@ impl Writer<'_> {
             tables.subscriptions.iter().map(|(id, entry)| entry.subscribe.frame(*id)).collect()
         };
         for frame in frames {
-            self.write(&frame).await?;
+            self.send(frame.encode(self.connected.version)).await?;
         }
         self.shared.tell(Event::Connected(Arc::clone(self.connected)));
         Ok(())
     }
 
-    /// Carries out an order. One that the connection did not take is held for the next.
-    async fn carry_out(&mut self, order: Order, held: &mut Option<Order>) -> Result<(), Ended> {
-        match order {
-            Order::Frame { connection: Some(connection), .. } if connection != self.connected.number => {
-                order.refuse(&ClientError::Stale);
-                Ok(())
+    /// Carries out the order that is held.
+    async fn carry_out(&mut self, held: &mut Option<Order>) -> Result<(), Ended> {
+        let receipt = self.shared.number();
+        let frame = match held.as_ref() {
+            Some(Order::Frame { connection: Some(connection), .. }) if *connection != self.connected.number => {
+                held.take().into_iter().for_each(|order| order.refuse(&ClientError::Stale));
+                return Ok(());
             }
-            Order::Frame { frame, waiter, connection, room } => {
-                let Err((waiter, room, ended)) = self.deliver(&frame, waiter, room, None).await else { return Ok(()) };
-                *held = Some(Order::Frame { frame, waiter, connection, room });
-                Err(ended)
-            }
-            Order::Subscribe { id, entry, waiter, room } => {
-                self.shared.tables.lock().subscriptions.insert(id, entry.clone());
-                let frame = entry.subscribe.frame(id);
-                let Err((waiter, room, ended)) = self.deliver(&frame, waiter, room, Some(id)).await else {
+            Some(order) => self.frame(order, receipt),
+            None => None,
+        };
+        if let Some(frame) = frame {
+            match self.send(frame.encode(self.connected.version)).await {
+                Err(ended) if ended.cause == Cause::Unsendable => {
+                    // Its sender was told where the connection was over SockJS then already.
+                    tracing::warn!(command = %frame.command, "not sent: SockJS carries text alone");
+                    held.take().into_iter().for_each(|order| order.refuse(&ClientError::NotText));
                     return Ok(());
-                };
-                self.shared.tables.lock().subscriptions.remove(&id);
-                *held = Some(Order::Subscribe { id, entry, waiter, room });
-                Err(ended)
+                }
+                sent => sent?,
+            }
+        }
+        // Nothing is read between the sending and this, no receipt either.
+        held.take().into_iter().for_each(|order| self.note(order, receipt));
+        Ok(())
+    }
+
+    /// What is to be written for an order, if anything.
+    fn frame(&self, order: &Order, receipt: u64) -> Option<Frame> {
+        let asking = |frame: Frame, asks: bool| if asks { frame.with("receipt", receipt.to_string()) } else { frame };
+        match order {
+            Order::Frame { frame, waiter, .. } => Some(asking(frame.clone(), waiter.is_some())),
+            Order::Subscribe { id, entry, waiter, .. } => Some(asking(entry.subscribe.frame(*id), waiter.is_some())),
+            Order::Unsubscribe { id } => {
+                let tables = self.shared.tables.lock();
+                // One that was refused has ended already.
+                let entry = tables.subscriptions.get(id)?;
+                let frame = Frame::new(Command::Unsubscribe).with("id", id.to_string());
+                Some(frame.with("destination", entry.subscribe.destination.as_str()))
+            }
+            Order::Disconnect { .. } => Some(asking(Frame::new(Command::Disconnect), true)),
+        }
+    }
+
+    /// An order is carried out; what follows from it is noted.
+    fn note(&mut self, order: Order, receipt: u64) {
+        let mut tables = self.shared.tables.lock();
+        let (waiter, subscription, last, room) = match order {
+            Order::Frame { waiter, room, .. } => (waiter, None, false, room),
+            Order::Subscribe { id, entry, waiter, room } => {
+                tables.subscriptions.insert(id, entry);
+                (waiter, Some(id), false, room)
             }
             Order::Unsubscribe { id } => {
-                // On a connection that is lost there is nothing to end.
-                let known = self.shared.tables.lock().subscriptions.remove(&id);
-                let Some(entry) = known else { return Ok(()) };
-                let frame = Frame::new(Command::Unsubscribe)
-                    .with("id", id.to_string())
-                    .with("destination", entry.subscribe.destination.as_str());
-                self.write(&frame).await
+                tables.subscriptions.remove(&id);
+                return;
             }
             Order::Disconnect { waiter } => {
-                let frame = Frame::new(Command::Disconnect);
-                let Err((waiter, _, ended)) = self.deliver(&frame, Some(waiter), None, None).await else {
-                    self.leaving = true;
-                    return Ok(());
-                };
-                waiter.into_iter().for_each(|waiter| drop(waiter.send(Err(ClientError::Unsent))));
-                Err(ended)
+                self.leaving = true;
+                (Some(waiter), None, true, None)
             }
-        }
-    }
-
-    /// Writes a frame and notes the receipt that somebody waits for. What could not be written is given back.
-    async fn deliver(
-        &mut self,
-        frame: &Frame,
-        waiter: Option<Waiter>,
-        room: Option<Room>,
-        subscription: Option<u64>,
-    ) -> Result<(), (Option<Waiter>, Option<Room>, Ended)> {
-        let Some(waiter) = waiter else {
-            return self.write(frame).await.map_err(|ended| (None, room, ended));
         };
-        let number = self.shared.number();
-        let asking = frame.clone().with("receipt", number.to_string());
-        match self.send(&asking).await {
-            Ok(()) => {
-                let deadline = Instant::now() + self.options.receipt_timeout;
-                let last = frame.command == Command::Disconnect;
-                let waiting = Waiting { waiter, deadline, subscription, last, _room: room };
-                self.shared.tables.lock().receipts.insert(number, waiting);
-                Ok(())
-            }
-            Err(ended) if ended.cause == Cause::Unsendable => {
-                let _ = waiter.send(Err(ClientError::NotText));
-                Ok(())
-            }
-            Err(ended) => Err((Some(waiter), room, ended)),
+        if let Some(waiter) = waiter {
+            let deadline = Instant::now() + self.options.receipt_timeout;
+            tables.receipts.insert(receipt, Waiting { waiter, deadline, subscription, last, _room: room });
         }
     }
 
-    async fn write(&mut self, frame: &Frame) -> Result<(), Ended> {
-        match self.send(frame).await {
-            Err(ended) if ended.cause == Cause::Unsendable => {
-                // Its sender was told where the connection was over SockJS then already.
-                tracing::warn!(command = %frame.command, "not sent: SockJS carries text alone");
-                Ok(())
-            }
-            sent => sent,
-        }
-    }
-
-    async fn send(&mut self, frame: &Frame) -> Result<(), Ended> {
-        self.sender.send(frame.encode(self.connected.version)).await?;
+    async fn send(&mut self, bytes: Bytes) -> Result<(), Ended> {
+        self.sender.send(bytes).await?;
         self.written = Instant::now();
         Ok(())
     }

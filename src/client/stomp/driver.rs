@@ -24,7 +24,7 @@ pub(super) struct Driver {
     options: Arc<Options>,
     shared: Arc<Shared>,
     orders: mpsc::UnboundedReceiver<Order>,
-    /// An order that a connection did not take any more: it is the first on the next.
+    /// The order that is being carried out. Where a connection does not take it any more, it is the first on the next.
     held: Option<Order>,
     stop: watch::Receiver<Stop>,
 }

@@ -29,7 +29,7 @@ pub enum Event {
     Retrying {
         /// After this pause.
         after: Duration,
-        /// The how manieth attempt in a row it will be, from 1.
+        /// Which attempt in a row it will be, from 1.
         attempt: u32,
     },
     /// An attempt failed.

@@ -44,8 +44,11 @@ fn request(options: &Options) -> Frame {
     let (can, wants) = options.heart_beat;
     let mut frame = Frame::new(Command::Connect)
         .with("accept-version", versions.join(","))
-        .with("host", options.host.as_deref().unwrap_or("localhost"))
-        .with("heart-beat", format!("{},{}", millis(can), millis(wants)));
+        .with("host", options.host.as_deref().unwrap_or("localhost"));
+    // 1.0 has no heart-beats, but there are brokers that hold a client of 1.0 to this header.
+    if options.versions.iter().any(|version| *version > Version::V1_0) {
+        frame = frame.with("heart-beat", format!("{},{}", millis(can), millis(wants)));
+    }
     for (name, value) in [("login", &options.login), ("passcode", &options.passcode)] {
         if let Some(value) = value {
             frame = frame.with(name, value.as_str());
@@ -65,16 +68,7 @@ fn read(frame: &Frame, options: &Options, link: &Link, number: u64) -> Result<Co
     }
     let header = |name: &str| frame.headers.get(name).map(str::to_owned);
     let version = version(&frame.headers, &options.versions)?;
-    let (beats, hears) = match frame.headers.get("heart-beat") {
-        Some(value) if version > Version::V1_0 => {
-            let Some(theirs) = parse(value) else {
-                return Err(ClientError::Protocol(format!("{value:?} is no heart-beat header")));
-            };
-            let (can, wants) = options.heart_beat;
-            (meet(millis(can), theirs.1), meet(theirs.0, millis(wants)))
-        }
-        _ => (None, None),
-    };
+    let (beats, hears) = heart_beats(&frame.headers, options.heart_beat)?;
     let (server, session) = (header("server"), header("session"));
     let (via, fallbacks) = (link.via().clone(), link.fallbacks().to_vec());
     Ok(Connected { number, version, server, session, via, fallbacks, beats, hears })
@@ -85,6 +79,17 @@ fn version(headers: &Headers, offered: &[Version]) -> Result<Version, ClientErro
     let said = headers.get("version").unwrap_or(Version::V1_0.as_str());
     let chosen = Version::parse(said).filter(|version| offered.contains(version));
     chosen.ok_or_else(|| ClientError::Protocol(format!("it chose version {said:?}, which was not offered")))
+}
+
+/// The intervals in which this side beats and hears. Where several versions were offered and the server chose 1.0, it may beat as well:
+/// RabbitMQ does, and cuts a client that does not.
+fn heart_beats(
+    headers: &Headers,
+    (can, wants): (Duration, Duration),
+) -> Result<(Option<Duration>, Option<Duration>), ClientError> {
+    let Some(value) = headers.get("heart-beat") else { return Ok((None, None)) };
+    let theirs = parse(value).ok_or_else(|| ClientError::Protocol(format!("{value:?} is no heart-beat header")))?;
+    Ok((meet(millis(can), theirs.1), meet(theirs.0, millis(wants))))
 }
 
 /// What an ERROR says.
@@ -120,6 +125,11 @@ mod tests {
             assert_eq!(meet(can, wants), expected.map(Duration::from_millis), "{can} {wants}");
         }
         assert_eq!(parse("1000, 0"), Some((1000, 0)));
+        // Whatever the version says.
+        let headers: Headers = [("version", "1.0"), ("heart-beat", "5000,3000")].into_iter().collect();
+        let second = Duration::from_secs(1);
+        assert_eq!(heart_beats(&headers, (second, second)).unwrap(), (Some(3 * second), Some(5 * second)));
+        assert_eq!(heart_beats(&Headers::new(), (second, second)).unwrap(), (None, None));
         for wrong in ["", "1", "a,b", "-1,0", "1,2,3"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
@@ -152,6 +162,8 @@ mod tests {
         let expected =
             "CONNECT\naccept-version:1.2,1.1,1.0\nhost:localhost\nheart-beat:1000,0\nlogin:ann\npasscode:s\nx:y\n\n\0";
         assert_eq!(&written[..], expected.as_bytes());
+        let old = request(&Options { versions: vec![Version::V1_0], ..Options::default() });
+        assert_eq!(old.headers.get("heart-beat"), None);
     }
 
     #[test]
