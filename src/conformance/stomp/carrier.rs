@@ -184,8 +184,12 @@ impl Line {
     pub async fn receive(&mut self, patience: Duration) -> Result<Came, Fault> {
         match self {
             Self::Tcp(connection) => {
+                // That of writing is another.
+                let usual = connection.limits().patience;
                 connection.set_patience(patience);
-                Ok(match connection.read().await {
+                let read = connection.read().await;
+                connection.set_patience(usual);
+                Ok(match read {
                     Ok(bytes) if bytes.is_empty() => Came::End("the server ended its direction".to_owned()),
                     Ok(bytes) => Came::Bytes(Kind::Stream, bytes),
                     Err(Fault::Ended(_, how)) => Came::End(how),
@@ -243,9 +247,13 @@ impl Socket {
 
     /// The next message, or how it ended.
     async fn raw(&mut self, patience: Duration) -> Result<Result<(Kind, Bytes), String>, Fault> {
-        self.socket.connection().set_patience(patience);
         loop {
-            let frame = match self.socket.frame().await {
+            let usual = self.socket.connection().limits().patience;
+            self.socket.connection().set_patience(patience);
+            let frame = self.socket.frame().await;
+            // That of writing is another.
+            self.socket.connection().set_patience(usual);
+            let frame = match frame {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(Err("the connection ended without a close frame".to_owned())),
                 Err(fault) => return Err(fault),

@@ -16,6 +16,7 @@ mod xhr;
 
 pub use dialect::Dialect;
 
+use std::fmt;
 use std::time::{Instant, SystemTime};
 
 use crate::conformance::{Check, Options, Outcome, Report, Rule, run};
@@ -28,7 +29,7 @@ use probe::Probe;
 const CONVERSATIONS: usize = 3;
 
 /// Which server is looked at, and as whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// `tcp://host:port`, `tls://host:port`, `ws://host:port/path`, or `http://host:port/prefix` of a SockJS service.
     pub url: String,
@@ -65,6 +66,23 @@ enum Over {
 struct Entry {
     over: Over,
     check: Check<Probe>,
+}
+
+impl fmt::Debug for Settings {
+    /// Shows everything but the passcode.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, login, passcode, host, dialect, limits, connections } = self;
+        let passcode = passcode.as_ref().map(|_| "***");
+        f.debug_struct("Settings")
+            .field("url", url)
+            .field("login", login)
+            .field("passcode", &passcode)
+            .field("host", host)
+            .field("dialect", dialect)
+            .field("limits", limits)
+            .field("connections", connections)
+            .finish()
+    }
 }
 
 impl Over {
@@ -123,6 +141,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn debug_hides_the_passcode() {
+        let (login, passcode) = (Some("ann".to_owned()), Some("s3cret".to_owned()));
+        let (url, dialect, limits) = ("tcp://127.0.0.1".to_owned(), Dialect::Towpath, Limits::default());
+        let shown = format!("{:?}", Settings { url, login, passcode, host: None, dialect, limits, connections: 24 });
+        assert!(shown.contains("ann") && !shown.contains("s3cret"), "{shown}");
+    }
 
     #[test]
     fn every_rule_has_a_name_of_its_own_and_says_all_that_it_must() {

@@ -25,7 +25,7 @@ pub(super) static CHECKS: &[Entry] = &[
             "send.delivered",
             "What is sent to a destination reaches whoever is subscribed to it, with its body as it was",
             MESSAGE,
-            "It is what a broker is for.",
+            "It is what a broker is for, and nothing else matters where it fails.",
         ),
         |probe| Box::pin(delivered(probe)),
     ),
