@@ -113,6 +113,9 @@ fn imports_are_seen() {
         ("fetch", "dial"),
         ("wire", "dial"),
         ("conformance", "wire"),
+        ("conformance", "client"),
+        ("doctor", "wire"),
+        ("client", "dial"),
         ("session", "config"),
         ("publication", "stomp"),
     ] {

@@ -16,7 +16,7 @@ use super::{Cause, Ended, OpenError, Options, stream};
 use crate::dial::{Address, HTTP, Scheme, WEBSOCKET};
 
 /// STOMP over TCP has no scheme of its own in wide use; the ports are those of brokers.
-const TCP: [Scheme; 2] = [Scheme::plain("tcp", 61613), Scheme::secure("tcp+tls", 61614)];
+const TCP: [Scheme; 2] = [Scheme::plain("tcp", 61613), Scheme::secure("tls", 61614)];
 
 /// An open connection. When it is dropped, it ends without a word; [`Link::close`] does it properly.
 ///
@@ -68,7 +68,7 @@ enum Way {
 impl Link {
     /// Opens a connection. The URL's scheme says what is below:
     ///
-    /// - `tcp` and `tcp+tls`: a stream of bytes; without a port it is 61613 or 61614.
+    /// - `tcp` and `tls`: a stream of bytes; without a port it is 61613 or 61614.
     /// - `ws` and `wss`: a bare websocket, to which [`Options::subprotocols`] are offered.
     /// - `http` and `https`: a SockJS session over one of [`Options::transports`].
     ///

@@ -70,7 +70,7 @@ async fn everything_goes_over_tls_as_well() {
         (format!("https://{https}/stomp"), Via::SockJs(Transport::XhrStreaming)),
         (format!("https://{https}/stomp"), Via::SockJs(Transport::Xhr)),
         (format!("wss://{https}/stomp/websocket"), Via::Websocket(Some("v12.stomp".to_owned()))),
-        (format!("tcp+tls://{tcp_tls}"), Via::Stream),
+        (format!("tls://{tcp_tls}"), Via::Stream),
     ];
     for (url, via) in ways {
         let transports = if let Via::SockJs(transport) = via { vec![transport] } else { vec![] };

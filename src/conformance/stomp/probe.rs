@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::carrier::{Carrier, Line, Way};
 use super::conversation::Conversation;
 use super::dialect::Claim;
@@ -108,6 +110,26 @@ impl Probe {
     /// The name of the virtual host.
     pub fn host(&self) -> &str {
         self.host.as_deref().unwrap_or_else(|| self.dialect.host(self.target.host()))
+    }
+
+    /// Where a client connects that is given a URL.
+    pub fn url(&self) -> String {
+        let (plain, secure) = match self.carrier {
+            Carrier::Tcp => ("tcp", "tls"),
+            Carrier::WebSocket => ("ws", "wss"),
+            _ => ("http", "https"),
+        };
+        let scheme = if self.target.is_secure() { secure } else { plain };
+        format!("{scheme}://{}{}", self.target.authority(), self.path)
+    }
+
+    /// Leave for the connections of one line that somebody else opens. They are free again when the permits go.
+    pub async fn permits(&self) -> Vec<OwnedSemaphorePermit> {
+        let mut permits = Vec::new();
+        for _ in 0..self.carrier.connections() {
+            permits.extend(self.load.connection().await);
+        }
+        permits
     }
 
     pub fn login(&self) -> Option<&str> {

@@ -18,6 +18,7 @@ mod http;
 mod http_hostile;
 mod iframe;
 mod jsonp;
+mod library;
 mod payload;
 mod payload_hostile;
 mod poll;
@@ -57,6 +58,7 @@ pub(super) const GROUPS: &[&[Check<Probe>]] = &[
     payload::CHECKS,
     payload_hostile::CHECKS,
     session::CHECKS,
+    library::CHECKS,
     session_time::CHECKS,
     heartbeat::CHECKS,
     http::CHECKS,

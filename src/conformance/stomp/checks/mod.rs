@@ -9,6 +9,7 @@ mod errors;
 mod framing;
 mod headers;
 mod hostile;
+mod library;
 mod receipts;
 mod sending;
 mod subscribing;
@@ -21,8 +22,9 @@ use super::{Entry, Over};
 use crate::conformance::{Check, Level, Looking, Rule};
 
 /// Every group, in the order of the report.
-pub(super) static GROUPS: [&[Entry]; 13] = [
+pub(super) static GROUPS: [&[Entry]; 14] = [
     connecting::CHECKS,
+    library::CHECKS,
     versions::CHECKS,
     framing::CHECKS,
     headers::CHECKS,
