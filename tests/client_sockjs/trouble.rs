@@ -1,11 +1,12 @@
 //! Servers that end a session, in order or not, and those that never end.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use towpath::client::sockjs::{SockJs, Transport};
 use towpath::client::{Cause, Ended, Options};
 
@@ -60,6 +61,32 @@ async fn messages_that_are_not_taken_end_the_session() {
         assert_eq!((ended.cause, ended.code), (Cause::Lost, Some(1006)), "{complaint}: {ended}");
         assert!(ended.reason.contains(complaint), "{complaint}: {ended}");
     }
+}
+
+#[tokio::test]
+async fn a_close_frame_that_comes_behind_a_refused_message_says_why() {
+    let (refusal, last_words) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let permits = (Arc::clone(&refusal), Arc::clone(&last_words));
+    let backend = Backend::start(move |asked, number| match () {
+        () if is(asked, "/info") => info(),
+        () if is(asked, "/xhr_send") => Say::When(Arc::clone(&permits.0), Box::new(Say::status(404, ""))),
+        () if number == 1 => Say::status(200, "o\n"),
+        () => Say::When(Arc::clone(&permits.1), Box::new(Say::status(200, "c[3000,\"Go away!\"]\n"))),
+    })
+    .await;
+    let mut session = SockJs::open(&backend.url("/echo"), &over(&[Transport::Xhr])).await.unwrap();
+    session.send("x").await.unwrap();
+    within("the poll and the message", backend.was_asked(4)).await;
+    refusal.add_permits(1);
+    // Time for the refusal to arrive; the close frame counts in whichever order they do.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    last_words.add_permits(1);
+    assert_eq!(
+        ended(&mut session).await,
+        Ended { cause: Cause::Closed, code: Some(3000), reason: "Go away!".to_owned() }
+    );
 }
 
 #[tokio::test]

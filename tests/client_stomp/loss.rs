@@ -77,6 +77,25 @@ async fn pauses_grow_until_attempts_are_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_a_connection_that_lasted_makes_the_next_pause_short_again() {
+    let reconnect = Reconnect { first: SECOND, longest: 10 * SECOND, jitter: 0.0, attempts: None };
+    let (client, mut server, mut peer) = connected(Options { reconnect: Some(reconnect), ..options() }).await;
+    let mut events = client.events();
+    for (lasts, pause) in [(0, 1), (0, 2), (9, 4), (0, 8), (0, 10), (11, 1), (0, 2)] {
+        while !matches!(events.next().await, Some(Event::Connected(_))) {}
+        tokio::time::sleep(lasts * SECOND).await;
+        drop(peer);
+        assert!(matches!(events.next().await, Some(Event::Lost { .. })));
+        let retrying = events.next().await;
+        assert!(
+            matches!(&retrying, Some(Event::Retrying { after, .. }) if *after == pause * SECOND),
+            "{pause}: {retrying:?}"
+        );
+        peer = server.accept_connect().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_falls_silent_is_left() {
     let wishes = (Duration::ZERO, 2 * SECOND);
     let (mut server, dial) = server();

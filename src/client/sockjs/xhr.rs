@@ -28,7 +28,7 @@ const EMPTY_ANSWERS: usize = 16;
 const MAX_ANSWER: usize = 64 << 10;
 
 /// How long a `c` frame is waited for when a request with messages has failed: it may be on its way, and says more.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Opens a session; it is open when the open frame has come.
 pub(super) async fn open(
