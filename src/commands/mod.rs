@@ -3,9 +3,13 @@
 //! Does not know: the other subcommands, or the gateway's insides.
 
 pub mod check;
+pub mod conformance;
+pub mod doctor;
 pub mod explain;
+mod guard;
 pub mod hash_password;
 pub mod init;
+mod terminal;
 
 use std::env;
 

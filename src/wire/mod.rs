@@ -8,6 +8,7 @@
 mod connection;
 mod fault;
 mod load;
+mod reach;
 mod request;
 mod response;
 mod show;
@@ -16,6 +17,7 @@ mod websocket;
 pub use connection::{Connection, Limits};
 pub use fault::Fault;
 pub use load::{Load, Spent};
+pub use reach::{Reached, Unreached};
 pub use request::Request;
 pub use response::{Framing, Head, Piece, Response};
 pub use show::{hex_dump, shown};

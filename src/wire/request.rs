@@ -12,6 +12,9 @@ use super::Target;
 /// What has no place in a path: it would end the request line's second part.
 const NOT_IN_PATHS: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 
+/// How many equal bytes of a body are still written out in a line for a shell.
+const RUN: usize = 200;
+
 /// A request in the making. `Host` and, for a body, `Content-Length` are added unless they are given or left out on purpose.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -160,13 +163,10 @@ impl Request {
                 line.push_str(" -H 'Content-Type:'");
             }
             match std::str::from_utf8(body) {
-                Ok(text) if !text.contains('\0') && !text.starts_with('@') => {
+                Ok(text) if text.chars().all(is_seen) && !text.starts_with('@') && longest_run(body) < RUN => {
                     let _ = write!(line, " --data-raw {}", quoted(text));
                 }
-                _ => {
-                    let escaped: String = body.iter().map(|byte| format!("\\{byte:03o}")).collect();
-                    line = format!("printf '{escaped}' | {line} --data-binary @-");
-                }
+                _ => line = format!("{} | {line} --data-binary @-", printing(body)),
             }
         }
         let path = utf8_percent_encode(&self.path, NOT_IN_PATHS).to_string();
@@ -178,6 +178,51 @@ impl Request {
 /// A word as a POSIX shell takes it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Whether a character is seen for what it is wherever a line is shown: line ends in it would not outlive being indented.
+fn is_seen(c: char) -> bool {
+    !c.is_control() && (c.is_ascii() || c.is_alphanumeric())
+}
+
+/// How many equal bytes stand behind each other at most.
+fn longest_run(bytes: &[u8]) -> usize {
+    bytes.chunk_by(|left, right| left == right).map(<[u8]>::len).max().unwrap_or_default()
+}
+
+/// What prints these bytes in a shell; a long run of equal ones is counted there, not written out.
+fn printing(bytes: &[u8]) -> String {
+    let (mut commands, mut format) = (Vec::new(), String::new());
+    let printf = |format: &mut String| format!("printf '{}'", std::mem::take(format));
+    for run in bytes.chunk_by(|left, right| left == right) {
+        match run {
+            [byte, ..] if run.len() >= RUN => {
+                if !format.is_empty() {
+                    commands.push(printf(&mut format));
+                }
+                commands.push(format!("head -c {} /dev/zero | tr '\\000' '\\{byte:03o}'", run.len()));
+            }
+            _ => run.iter().for_each(|byte| format.push_str(&printed(*byte))),
+        }
+    }
+    if !format.is_empty() || commands.is_empty() {
+        commands.push(printf(&mut format));
+    }
+    match commands.as_slice() {
+        [one] => one.clone(),
+        several => format!("{{ {}; }}", several.join("; ")),
+    }
+}
+
+/// A byte as the first argument of `printf` between quotation marks has it.
+fn printed(byte: u8) -> String {
+    match byte {
+        b'%' => "%%".to_owned(),
+        // At the beginning it would be an option's.
+        b'-' => "\\055".to_owned(),
+        b' '..=b'~' if !b"'\\".contains(&byte) => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    }
 }
 
 #[cfg(test)]
@@ -215,5 +260,12 @@ mod tests {
         );
         let binary = Request::post("/a b").body(vec![0, 255]).curl(&target());
         assert!(binary.starts_with("printf '\\000\\377' | curl ") && binary.contains("/a%20b"), "{binary}");
+        let lines = Request::post("/").body("it's 5%\n\\").curl(&target());
+        let unseen = Request::post("/").body("é\u{2028}").curl(&target());
+        assert!(unseen.starts_with(r"printf '\303\251\342\200\250' | curl "), "{unseen}");
+        let long = Request::post("/").body(format!("[\"{}\"]", "x".repeat(4096))).curl(&target());
+        let counted = r#"{ printf '["'; head -c 4096 /dev/zero | tr '\000' '\170'; printf '"]'; } | curl "#;
+        assert!(long.starts_with(counted), "{long}");
+        assert!(lines.starts_with("printf 'it\\047s 5%%\\012\\134' | curl "), "{lines}");
     }
 }

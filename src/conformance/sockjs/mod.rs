@@ -5,11 +5,12 @@
 //! Does not know: towpath's own server.
 
 mod answer;
-mod greeting;
+mod own;
 mod probe;
 mod receiving;
 mod socket;
 mod steps;
+mod suite;
 mod visit;
 
 use std::time::{Instant, SystemTime};
@@ -26,7 +27,9 @@ pub struct Settings {
     pub target: Target,
     /// Where the services are.
     pub services: Services,
-    /// How long is waited, and how much is taken.
+    /// How long is waited, and how much is taken. Checks that take their time count it in fifths of the patience, which are seconds
+    /// where it is the usual one: a heartbeat has to come within eight times the patience, and a session without receiver is to
+    /// last for three fifths of it and to be gone after four times of it.
     pub limits: Limits,
     /// How many connections may be open at once.
     pub connections: usize,
@@ -62,7 +65,7 @@ impl Default for Services {
 }
 
 /// The groups of checks in the order in which they run.
-const GROUPS: &[&[Check<Probe>]] = &[greeting::CHECKS];
+const GROUPS: &[&[&[Check<Probe>]]] = &[suite::GROUPS, own::GROUPS];
 
 /// What all the checks demand, in their order.
 pub fn rules() -> Vec<Rule> {
@@ -70,7 +73,7 @@ pub fn rules() -> Vec<Rule> {
 }
 
 fn checks() -> Vec<&'static Check<Probe>> {
-    GROUPS.iter().copied().flatten().collect()
+    GROUPS.iter().copied().flatten().copied().flatten().collect()
 }
 
 /// Runs the chosen checks. `done` hears of each outcome as soon as it and all before it are there.

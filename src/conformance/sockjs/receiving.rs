@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 
 use super::answer::Answer;
 use super::steps::Steps;
@@ -95,6 +96,31 @@ impl Receiving {
         }
     }
 
+    /// The next chunk, whatever it is, as long as nothing is behind the first such end in it. Of a body without chunks, everything
+    /// up to there.
+    pub async fn until(&mut self, end: &str) -> Result<Bytes, Stop> {
+        let words = format!("a chunk with nothing behind {}", shown(end));
+        let started = Instant::now();
+        let mut seen = BytesMut::new();
+        let most = self.connection.limits().patience.saturating_mul(3);
+        while started.elapsed() < most {
+            let Some(bytes) = self.next(&words).await? else { break };
+            seen.extend_from_slice(&bytes);
+            let found = memmem::find(&seen, end.as_bytes()).map(|at| at + end.len());
+            if self.framing() == Framing::Chunked {
+                return match found.is_none_or(|end| end == seen.len()) {
+                    true => Ok(seen.freeze()),
+                    false => Err(self.fail(format!("a chunk {}", shown(seen)), words)),
+                };
+            }
+            if let Some(found) = found {
+                self.rest = seen.split_off(found);
+                return Ok(seen.freeze());
+            }
+        }
+        Err(self.fail(format!("{} and then the end of the response", shown(seen)), words))
+    }
+
     /// The response ends here.
     pub async fn ends(&mut self) -> Result<(), Stop> {
         let wanted = "the end of the response";
@@ -102,10 +128,5 @@ impl Receiving {
             None => Ok(()),
             Some(chunk) => Err(self.fail(format!("a chunk {}", shown(chunk)), wanted)),
         }
-    }
-
-    /// The connection below, for another request or to see it end.
-    pub fn connection(&mut self) -> &mut Connection {
-        &mut self.connection
     }
 }

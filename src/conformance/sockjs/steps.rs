@@ -10,6 +10,8 @@ use crate::conformance::Stop;
 
 /// Steps that are kept. What a check repeats many times is the same each time.
 const MOST: usize = 24;
+/// Bytes of a step that are kept: bodies that are all alike need not be shown to their end.
+const LONGEST: usize = 8192;
 
 /// The steps of one check, and the older editions of the protocol that it met on its way. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +29,7 @@ impl Steps {
     pub fn note(&self, line: impl Into<String>) {
         let mut account = self.0.lock();
         if account.lines.len() < MOST {
-            account.lines.push(line.into());
+            account.lines.push(cut(line.into()));
         } else {
             account.left_out += 1;
         }
@@ -62,5 +64,32 @@ impl Steps {
             [] => Ok(()),
             vintages => Err(Stop::Vintage(vintages.join("; "))),
         }
+    }
+}
+
+fn cut(mut line: String) -> String {
+    let left_out = line.len().saturating_sub(LONGEST);
+    if left_out > 0 {
+        line.truncate(line.floor_char_boundary(LONGEST));
+        line.push_str(&format!("\n# cut here: {left_out} bytes more"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_and_many_lines_are_cut() {
+        let steps = Steps::default();
+        steps.note("é".repeat(LONGEST));
+        for _ in 0..MOST {
+            steps.note("more");
+        }
+        let Stop::Failed(failure) = steps.fail("a", "b") else { panic!("it failed") };
+        assert!(failure.reproduce.len() < LONGEST + 500, "{}", failure.reproduce.len());
+        assert!(failure.reproduce.contains("# cut here: 8192 bytes more"));
+        assert!(failure.reproduce.ends_with("# and 1 steps more of this kind"));
     }
 }

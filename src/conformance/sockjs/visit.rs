@@ -11,7 +11,7 @@ use super::receiving::Receiving;
 use super::socket::Socket;
 use super::steps::Steps;
 use crate::conformance::Stop;
-use crate::wire::{Connection, Head, Request, WebSocket, shown};
+use crate::wire::{Connection, Fault, Head, Request, WebSocket, shown};
 
 /// What one check has of one service.
 pub(super) struct Visit<'a> {
@@ -34,6 +34,12 @@ impl<'a> Visit<'a> {
         Visit { probe: self.probe, base: self.base.clone(), session: fresh_session(), steps: self.steps.clone() }
     }
 
+    /// The same service and server with the session of that id.
+    pub fn sibling(&self, id: &str) -> Visit<'a> {
+        let server = self.session.rsplit_once('/').map_or("", |(server, _)| server);
+        Visit { session: format!("{server}/{id}"), ..self.another() }
+    }
+
     /// The whole path of what lies at `path` below the service, such as `/info`.
     pub fn base(&self, path: &str) -> String {
         format!("{}{path}", self.base)
@@ -54,9 +60,9 @@ impl<'a> Visit<'a> {
         Request::get(self.session(path))
     }
 
-    /// A POST below the session.
+    /// A POST below the session. It says that it is empty, as browsers do, until it is given a body.
     pub fn post(&self, path: &str) -> Request {
-        Request::post(self.session(path))
+        Request::post(self.session(path)).body("")
     }
 
     /// The demand is not met.
@@ -73,6 +79,17 @@ impl<'a> Visit<'a> {
     pub async fn connect(&self) -> Result<Connection, Stop> {
         let connection = Connection::open(&self.probe.target, &self.probe.load, self.probe.limits).await;
         connection.map_err(|fault| self.steps.explain(Stop::fault(&fault, "a connection")))
+    }
+
+    /// A connection of its own that is reset, and not closed in order, when it is dropped.
+    pub async fn connect_resetting(&self) -> Result<Connection, Stop> {
+        let connection = Connection::open_resetting(&self.probe.target, &self.probe.load, self.probe.limits).await;
+        connection.map_err(|fault| self.fault(&fault, "a connection"))
+    }
+
+    /// The failure that such a fault is where something else was wanted.
+    pub fn fault(&self, fault: &Fault, wanted: impl Into<String>) -> Stop {
+        self.steps.explain(Stop::fault(fault, wanted))
     }
 
     /// The whole answer to a request, on a connection of its own.
@@ -113,6 +130,56 @@ impl<'a> Visit<'a> {
             Ok(()) => Ok(connection),
             Err(fault) => Err(self.steps.explain(Stop::fault(&fault, "a server that reads the request"))),
         }
+    }
+
+    /// Polls twice at once. One of the two is to be turned away, since there is another receiver; what comes back is the
+    /// connection of that other, which hangs.
+    pub async fn poll_twice(&self) -> Result<Connection, Stop> {
+        let poll = self.post("/xhr");
+        let (mut first, mut second) = (self.leave(&poll).await?, self.leave(&poll).await?);
+        let whole = async |connection: &mut Connection| {
+            let head = connection.head(poll.method()).await?;
+            connection.finish(head).await
+        };
+        // Whichever is taken first hangs. Which that is, is up to the server.
+        let (told, hanging) = tokio::select! {
+            told = whole(&mut first) => (told, second),
+            told = whole(&mut second) => (told, first),
+        };
+        let wanted = "a close frame for one of two polls";
+        let response = told.map_err(|fault| self.steps.explain(Stop::fault(&fault, wanted)))?;
+        let told = Answer { response, steps: self.steps.clone() };
+        told.status(200)?.body("c[2010,\"Another connection still open\"]\n")?;
+        Ok(hanging)
+    }
+
+    /// Hangs up on a request that is left or whose answer is still coming.
+    pub fn hang_up<T>(&self, hanging: T) {
+        self.steps.note("kill %1 # the one that hangs");
+        drop(hanging);
+    }
+
+    /// The server ends that connection.
+    pub async fn closed(&self, connection: &mut Connection) -> Result<(), Stop> {
+        match connection.closed().await {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.steps.explain(Stop::fault(&fault, "the end of the connection"))),
+        }
+    }
+
+    /// A stream with its prelude read, whatever that is.
+    pub async fn stream(&self) -> Result<Receiving, Stop> {
+        let mut stream = self.begin(&self.post("/xhr_streaming")).await?;
+        stream.answer().status(200)?;
+        stream.until("\n").await?;
+        Ok(stream)
+    }
+
+    /// Opens the session by a stream.
+    pub async fn open_stream(&self) -> Result<Receiving, Stop> {
+        let mut stream = self.stream().await?;
+        stream.expect("o\n").await?;
+        Ok(stream)
     }
 
     /// Opens a websocket; an answer that is none, or is wrong, fails.
@@ -160,11 +227,12 @@ impl<'a> Visit<'a> {
 
     /// Polls until so many messages have come, and gives them in their order.
     pub async fn messages(&self, count: usize) -> Result<Vec<String>, Stop> {
-        let mut messages = Vec::new();
+        let (mut messages, mut beats) = (Vec::new(), 0);
         while messages.len() < count {
             let text = self.poll().await?;
-            // A heartbeat may come at any time.
-            if text == "h\n" {
+            // A heartbeat may come at any time, but not without end.
+            if text == "h\n" && beats < 50 {
+                beats += 1;
                 continue;
             }
             match text.strip_suffix('\n').and_then(decoded) {
