@@ -109,7 +109,7 @@ pub(super) static CHECKS: &[Entry] = &[
             "send.empty-body",
             "A message without a body is a message",
             "STOMP 1.2, SEND",
-            "Signals have headers only.",
+            "Signals have headers and nothing else: a bell, a refresh, a logout.",
         ),
         |probe| Box::pin(empty_body(probe)),
     ),
