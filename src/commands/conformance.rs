@@ -2,9 +2,7 @@
 //!
 //! Does not know: what is checked, or how a report looks.
 
-use std::env;
 use std::error::Error;
-use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +15,7 @@ use towpath::conformance::stomp::{self, Dialect};
 use towpath::conformance::{Choice, Level, Options, Outcome, Report, Rule, Verdict, sockjs};
 use towpath::wire::{Limits, Target};
 
+use super::credentials::Credentials;
 use super::guard;
 use super::terminal::{self, Progress};
 
@@ -24,8 +23,6 @@ use super::terminal::{self, Progress};
 const NOT_MET: u8 = 1;
 /// The exit status for a run that there was not.
 const NO_ANSWER: u8 = 2;
-/// The variable for the passcode. Those that begin with TOWPATH_ are the gateway's settings, and it would refuse this one.
-const PASSCODE: &str = "STOMP_PASSCODE";
 /// Connections that one check may have open. A check that waited for one while others hold theirs could wait for ever.
 const CONNECTIONS_PER_JOB: u16 = 8;
 /// How many times its patience a check may take at least: it waits for several answers.
@@ -95,12 +92,8 @@ pub struct Stomp {
     /// The server: tcp:// or tls://127.0.0.1:61613, ws://127.0.0.1:8080/stomp, or http://127.0.0.1:8080/stomp for SockJS.
     #[arg(required_unless_present_any = ["list", "explain"])]
     url: Option<String>,
-    /// The login of CONNECT.
-    #[arg(long)]
-    login: Option<String>,
-    /// The passcode of CONNECT; other users of this machine can see it here, so better set STOMP_PASSCODE.
-    #[arg(long, requires = "login")]
-    passcode: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// The host of CONNECT, if it is not the URL's.
     #[arg(long)]
     host: Option<String>,
@@ -227,8 +220,8 @@ async fn examined(suite: &Suite, common: &Common, rules: &[Rule]) -> Result<Repo
                 return Err(format!("{url:?} is no URL of a server; write it like {like}").into());
             };
             guard::allow(&host, common.yes, &common.load(rules)).await?;
-            let Stomp { login, host, dialect, .. } = suite;
-            let (login, passcode, host) = (login.clone(), suite.passcode(env::var_os(PASSCODE))?, host.clone());
+            let Stomp { credentials, host, dialect, .. } = suite;
+            let (login, passcode, host) = (credentials.login.clone(), credentials.passcode()?, host.clone());
             let settings = stomp::Settings { url, login, passcode, host, dialect: *dialect, limits, connections };
             Ok(stomp::examine(settings, &options, done).await?)
         }
@@ -295,17 +288,6 @@ impl Sockjs {
             cookie: self.cookie.clone(),
             farewell: self.farewell.clone(),
         }
-    }
-}
-
-impl Stomp {
-    /// The passcode, from the variable unless the option has it. Without a login there is none.
-    fn passcode(&self, variable: Option<OsString>) -> Result<Option<String>, String> {
-        if self.passcode.is_some() || self.login.is_none() {
-            return Ok(self.passcode.clone());
-        }
-        let given = variable.map(OsString::into_string);
-        given.transpose().map_err(|_| format!("{PASSCODE}: the value of the variable is not UTF-8; write it as such"))
     }
 }
 
@@ -417,16 +399,6 @@ mod tests {
             let report = report(outcomes);
             assert_eq!([kept(&report, false).ok(), kept(&report, true).ok()], [lax, strict], "{outcomes:?}");
         }
-    }
-
-    #[test]
-    fn the_passcode_is_the_options_or_the_variables() {
-        let set = || Some(OsString::from("from-the-variable"));
-        let passcode = |arguments: &[&str], variable| stomp(arguments).passcode(variable).unwrap();
-        assert_eq!(passcode(&["--login", "ann"], set()).as_deref(), Some("from-the-variable"));
-        assert_eq!(passcode(&["--login", "ann", "--passcode", "p"], set()).as_deref(), Some("p"));
-        assert_eq!(passcode(&["--login", "ann"], None), None);
-        assert_eq!(passcode(&[], set()), None, "nobody logs in");
     }
 
     #[test]

@@ -2,9 +2,7 @@
 //!
 //! Does not know: what can be wrong.
 
-use std::env;
 use std::error::Error;
-use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +12,7 @@ use parking_lot::Mutex;
 use towpath::doctor::{Options, examine};
 use towpath::wire::Target;
 
+use super::credentials::Credentials;
 use super::guard;
 use super::terminal::{self, Progress};
 
@@ -21,8 +20,6 @@ use super::terminal::{self, Progress};
 const FINDINGS: u8 = 1;
 /// The exit status if it could not be looked at.
 const NO_ANSWER: u8 = 2;
-/// The variable for the passcode, the one that `towpath conformance` has.
-const PASSCODE: &str = "STOMP_PASSCODE";
 /// The longest silence that is watched.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -40,12 +37,8 @@ pub struct Patient {
     /// A message that the service answers, if it does not speak STOMP and is no echo.
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
-    /// The login for STOMP's CONNECT.
-    #[arg(long, value_name = "NAME")]
-    login: Option<String>,
-    /// The passcode for STOMP's CONNECT; other users of this machine can see it here, so better set STOMP_PASSCODE.
-    #[arg(long, value_name = "TEXT")]
-    passcode: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// How the report is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -80,8 +73,8 @@ fn look(patient: &Patient) -> Result<bool, Box<dyn Error>> {
         idle: patient.idle,
         origin: patient.origin.clone(),
         message: patient.message.clone(),
-        login: patient.login.clone(),
-        passcode: patient.passcode()?,
+        login: patient.credentials.login.clone(),
+        passcode: patient.credentials.passcode()?,
         ..Options::default()
     };
     let progress = Mutex::new(Progress::new());
@@ -101,17 +94,6 @@ fn look(patient: &Patient) -> Result<bool, Box<dyn Error>> {
         Format::Json => format!("{:#}\n", report.json()),
     })?;
     Ok(report.is_healthy())
-}
-
-impl Patient {
-    /// The passcode, from the variable unless the option has it. Without a login there is none.
-    fn passcode(&self) -> Result<Option<String>, String> {
-        if self.passcode.is_some() || self.login.is_none() {
-            return Ok(self.passcode.clone());
-        }
-        let given = env::var_os(PASSCODE).map(OsString::into_string);
-        given.transpose().map_err(|_| format!("{PASSCODE}: the value of the variable is not UTF-8; write it as such"))
-    }
 }
 
 fn silence(text: &str) -> Result<Duration, String> {

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod conformance;
+mod credentials;
 pub mod doctor;
 pub mod explain;
 mod guard;

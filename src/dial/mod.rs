@@ -138,24 +138,11 @@ impl DialError {
         Self { host: String::new(), fault: Fault::Url }
     }
 
-    /// Whether it is TLS that failed: no protocol of it, or a certificate that is not trusted.
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self.fault, Fault::Tls(_))
-    }
-
     /// What is wrong with the server's certificate, if that is why TLS failed.
     pub(crate) fn certificate(&self) -> Option<&CertificateError> {
         let Fault::Tls(why) = &self.fault else { return None };
         match why.get_ref()?.downcast_ref()? {
             rustls::Error::InvalidCertificate(why) => Some(why),
-            _ => None,
-        }
-    }
-
-    /// The status of an answer to a websocket's handshake, if there was one.
-    pub(crate) fn status(&self) -> Option<StatusCode> {
-        match self.fault {
-            Fault::Status(status) => Some(status),
             _ => None,
         }
     }
