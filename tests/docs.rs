@@ -84,6 +84,9 @@ fn the_files_that_the_pages_name_exist() {
         "docs/contributing.md",
         "docs/application.md",
         "docs/spring.md",
+        "docs/conformance.md",
+        "docs/doctor.md",
+        "docs/client.md",
         "README.md",
     ] {
         for word in quoted(page) {
@@ -137,7 +140,14 @@ fn examples() -> Vec<PathBuf> {
 #[test]
 fn the_files_that_the_pages_link_to_exist() {
     let mut links = 0;
-    for page in ["README.md", "docs/application.md", "docs/spring.md"] {
+    for page in [
+        "README.md",
+        "docs/application.md",
+        "docs/spring.md",
+        "docs/conformance.md",
+        "docs/doctor.md",
+        "docs/client.md",
+    ] {
         let text = fs::read_to_string(root().join(page)).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
             let file = link.split('#').next().unwrap_or_default();
