@@ -44,6 +44,8 @@ defects! {
     StaysAfterWrongPasscode => "connect.refused-login",
     /// DISCONNECT is not understood.
     DisconnectFails => "connect.disconnect",
+    /// Every tenth message of a connection is lost.
+    EveryTenthLost => "connect.client-library",
 
     // ---- versions ----
     /// 1.0 is answered with 1.1.
