@@ -1,0 +1,80 @@
+//! Whether the checks of SockJS servers find what they are there for: a small server of the tests' own passes them all, and with any
+//! one of its defects fails the check that is named for it.
+//!
+//! Does not know: how a check looks.
+
+mod defects;
+mod http;
+mod pages;
+mod receiving;
+mod server;
+mod session;
+mod text;
+mod websocket;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use towpath::conformance::sockjs::{Services, Settings, examine, rules};
+use towpath::conformance::{Choice, Options, Report, Verdict};
+use towpath::wire::{Limits, Target};
+
+use defects::{ALL, Defect, Planted};
+use server::Server;
+
+/// Long enough for an answer on a busy machine, short enough for what never comes.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// Runs checks on a server of its own: all of them, or those of these ids.
+async fn report_on(defect: Option<Defect>, only: &[&str]) -> Report {
+    // Slow checks count in fifths of the patience: 0.36 s and 2.4 s bound the delay, 4.2 s the heartbeats.
+    let address = Server::start(defect, PATIENCE * 2, PATIENCE * 2).await.expect("a port is free");
+    let target = Target::parse(&format!("http://{address}")).expect("the address makes a URL");
+    let limits = Limits { patience: PATIENCE, ..Limits::default() };
+    let settings = Settings { target, services: Services::default(), limits, connections: 64 };
+    let only = only.iter().map(|id| (*id).to_owned()).collect();
+    let options = Options { choice: Choice { only, slow: true, ..Choice::default() }, jobs: 8, ..Options::default() };
+    examine(settings, &options, |_| {}).await.expect("the server listens")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_defects_passes_every_check() {
+    let report = report_on(None, &[]).await;
+    let wrong = report.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Passed);
+    let wrong: Vec<_> = wrong.map(|outcome| format!("{}: {:#?}", outcome.rule.id, outcome.verdict)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(report.outcomes.len(), rules().len());
+}
+
+/// What the check that is named for a defect says of a server that has it, unless it fails.
+async fn missed(planted: &Planted) -> Option<String> {
+    let (defect, caught_by, what) = *planted;
+    let report = report_on(Some(defect), &[caught_by]).await;
+    match &report.outcomes[..] {
+        [outcome] if matches!(outcome.verdict, Verdict::Failed(_)) => None,
+        [outcome] => Some(format!("{defect:?} ({what}): {caught_by} says {:?}", outcome.verdict)),
+        outcomes => Some(format!("{defect:?}: {caught_by} are {} checks", outcomes.len())),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_defect_is_caught_by_its_check() {
+    let missed: Vec<_> =
+        stream::iter(ALL).map(missed).buffer_unordered(8).filter_map(std::future::ready).collect().await;
+    assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), ALL.len(), missed.join("\n"));
+}
+
+#[test]
+fn every_group_has_a_defect_and_every_defect_a_check() {
+    let rules = rules();
+    let ids: BTreeSet<_> = rules.iter().map(|rule| rule.id).collect();
+    let unknown: Vec<_> = ALL.iter().filter(|(_, caught_by, _)| !ids.contains(caught_by)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    let caught: BTreeSet<_> = ALL.iter().map(|(_, caught_by, _)| *caught_by).collect();
+    let groups: BTreeSet<_> = rules.iter().map(|rule| rule.group).collect();
+    let with_a_defect: BTreeSet<_> =
+        rules.iter().filter(|rule| caught.contains(rule.id)).map(|rule| rule.group).collect();
+    assert_eq!(groups, with_a_defect);
+    assert!(ALL.len() >= 60, "{}", ALL.len());
+}
