@@ -39,6 +39,8 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../docs/application.md")]
     struct Application;
+    #[doc = include_str!("../docs/client.md")]
+    struct Client;
     #[doc = include_str!("../docs/spring.md")]
     struct Spring;
 }

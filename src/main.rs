@@ -45,6 +45,8 @@ enum Subcommands {
     /// Check anyone's SockJS or STOMP server against the rules of these protocols.
     #[command(subcommand)]
     Conformance(commands::conformance::Suite),
+    /// Look at what stands between here and a SockJS server, and say what mends it.
+    Doctor(commands::doctor::Patient),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Some(Subcommands::HashPassword) => commands::hash_password::run(),
         Some(Subcommands::Explain(question)) => return commands::explain::run(&question),
         Some(Subcommands::Conformance(suite)) => return commands::conformance::run(&suite),
+        Some(Subcommands::Doctor(patient)) => return commands::doctor::run(&patient),
         Some(Subcommands::Serve(serve)) => run(&serve),
         None => run(&cli.serve),
     };

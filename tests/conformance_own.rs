@@ -5,9 +5,11 @@
 
 mod support;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use support::{Gateway, echo, serving, test_services};
+use tokio::net::TcpListener;
 use towpath::conformance::sockjs::{Services, Settings, examine, rules};
 use towpath::conformance::{Choice, Options, Outcome, Report, Verdict};
 use towpath::wire::{Limits, Target};
@@ -29,15 +31,15 @@ const NOT_OFFERED: [&str; 9] = [
     "session.buffered-before-close",
 ];
 
-async fn report_of(gateway: &Gateway, filters: &[&str], slow: bool, patience: Duration) -> Report {
-    let target = Target::parse(&format!("http://{}", gateway.address())).expect("the address makes a URL");
+async fn report_of(server: SocketAddr, filters: &[&str], slow: bool, patience: Duration) -> Report {
+    let target = Target::parse(&format!("http://{server}")).expect("the address makes a URL");
     let limits = Limits { patience, ..Limits::default() };
     let settings = Settings { target, services: Services::default(), limits, connections: 64 };
     let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
     let choice = Choice { filters, slow, ..Choice::default() };
     // All that are slow wait at the same time.
     let options = Options { choice, jobs: if slow { 16 } else { 4 }, ..Options::default() };
-    examine(settings, &options, |_| {}).await.expect("the gateway listens")
+    examine(settings, &options, |_| {}).await.expect("somebody listens")
 }
 
 fn not_passed<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<String> {
@@ -58,7 +60,7 @@ fn every_id_is_there_and_stays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gateway_keeps_the_rules_that_do_not_take_long() {
     let gateway = Gateway::start(test_services()).await;
-    let report = report_of(&gateway, &["!.test_"], false, Duration::from_secs(5)).await;
+    let report = report_of(gateway.address(), &["!.test_"], false, Duration::from_secs(5)).await;
     let quick: Vec<_> = report.outcomes.iter().filter(|outcome| !outcome.rule.slow).collect();
     let wrong = not_passed(quick.iter().copied());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -74,7 +76,7 @@ async fn the_gateway_keeps_the_rules_that_take_their_time() {
         endpoint.disconnect_delay = Duration::from_secs(4);
     }
     let gateway = Gateway::start(config).await;
-    let report = report_of(&gateway, &SLOW.lines().collect::<Vec<_>>(), true, Duration::from_secs(2)).await;
+    let report = report_of(gateway.address(), &SLOW.lines().collect::<Vec<_>>(), true, Duration::from_secs(2)).await;
     let slow: Vec<_> = report.outcomes.iter().filter(|outcome| outcome.rule.slow).collect();
     let wrong = not_passed(slow.iter().copied());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -92,7 +94,7 @@ async fn what_takes_its_time_can_fail() {
         }
         let gateway = Gateway::start(config).await;
         let slow: Vec<_> = SLOW.lines().collect();
-        let report = report_of(&gateway, &slow, true, Duration::from_millis(250)).await;
+        let report = report_of(gateway.address(), &slow, true, Duration::from_millis(250)).await;
         let failed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Failed(_));
         report.outcomes.iter().filter(failed).map(|outcome| outcome.rule.id).collect::<Vec<_>>()
     };
@@ -104,11 +106,30 @@ async fn what_takes_its_time_can_fail() {
     assert!(failing(3600, Duration::from_millis(10)).await.contains(&"session.disconnect-delay"));
 }
 
+/// Nor do they pass, or wait for ever, where nobody answers.
+#[tokio::test]
+async fn what_takes_its_time_ends_where_nobody_answers() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the system has a free port");
+    let address = listener.local_addr().expect("it listens");
+    tokio::spawn(async move {
+        let mut peers = Vec::new();
+        while let Ok(peer) = listener.accept().await {
+            peers.push(peer);
+        }
+    });
+    let report = report_of(address, &SLOW.lines().collect::<Vec<_>>(), true, Duration::from_millis(50)).await;
+    for outcome in &report.outcomes {
+        let Verdict::Failed(failure) = &outcome.verdict else { panic!("{}: {:?}", outcome.rule.id, outcome.verdict) };
+        assert!(!failure.reproduce.is_empty(), "{}: {failure:?}", outcome.rule.id);
+    }
+    assert_eq!(report.outcomes.iter().filter(|outcome| outcome.rule.slow).count(), SLOW.lines().count());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_offered_is_said_to_be_so() {
     let gateway = Gateway::start(serving([echo()])).await;
     let filters = ["cookie.", "close", "disabled", "buffered"];
-    let report = report_of(&gateway, &filters, false, Duration::from_secs(5)).await;
+    let report = report_of(gateway.address(), &filters, false, Duration::from_secs(5)).await;
     let own = report.outcomes.iter().filter(|outcome| !outcome.rule.id.contains(".test_"));
     let missing = own.filter(|outcome| matches!(outcome.verdict, Verdict::NotOffered(_)));
     assert_eq!(missing.map(|outcome| outcome.rule.id).collect::<Vec<_>>(), NOT_OFFERED);

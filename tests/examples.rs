@@ -287,3 +287,23 @@ async fn axum_has_its_routes_and_the_gateway_the_rest() {
     }
     assert_eq!(axum.request(Request::get("/none")).await.status, 404);
 }
+
+#[tokio::test]
+async fn the_client_says_by_which_way_it_came_and_what_it_heard() {
+    let hello = Running::example("hello");
+    let address = hello.address;
+    for (url, way) in [
+        (format!("http://{address}/stomp"), "over SockJS websocket"),
+        (format!("ws://{address}/stomp/websocket"), "over websocket (v12.stomp)"),
+    ] {
+        let client = tokio::task::spawn_blocking(move || Command::new(&EXAMPLES["client"]).arg(url).output());
+        let output = client.await.unwrap().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        for part in [way, "confirmed", "/topic/greetings: hello"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    let refused = Command::new(&EXAMPLES["client"]).arg("ftp://127.0.0.1").output().unwrap();
+    assert!(!refused.status.success());
+}

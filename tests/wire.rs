@@ -250,3 +250,25 @@ async fn control_frames_are_shown_where_frames_are_asked_for() {
     assert_eq!(websocket.frame().await, Ok(Some(WebSocketFrame::control(Opcode::Ping, ""))));
     assert_eq!(websocket.frame().await, Ok(None));
 }
+
+/// Whoever looks at a stream waits now and then in vain, and in the middle of a chunk as well.
+#[tokio::test]
+async fn a_chunk_that_was_waited_for_in_vain_is_there_when_it_is_asked_for_again() {
+    let (go, told) = tokio::sync::oneshot::channel::<()>();
+    let told = std::sync::Mutex::new(Some(told));
+    let target = server(move |mut stream: TcpStream| {
+        let told = told.lock().unwrap().take();
+        async move {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na[").await.unwrap();
+            told.expect("one connection").await.unwrap();
+            stream.write_all(b"\"b\"\r\n0\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    let mut connection = Connection::open(&target, &Load::new(1), LIMITS).await.unwrap();
+    connection.begin(&Request::get(target.path("/x")), &target).await.unwrap();
+    assert!(matches!(connection.piece().await, Err(Fault::Late(..))));
+    go.send(()).unwrap();
+    assert_eq!(&connection.piece().await.unwrap().expect("a chunk").bytes[..], b"a[\"b\"");
+    assert!(connection.piece().await.unwrap().is_none());
+}

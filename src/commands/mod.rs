@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod conformance;
+pub mod doctor;
 pub mod explain;
 mod guard;
 pub mod hash_password;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use hyper::{StatusCode, Uri};
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -141,6 +141,15 @@ impl DialError {
     /// Whether it is TLS that failed: no protocol of it, or a certificate that is not trusted.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self.fault, Fault::Tls(_))
+    }
+
+    /// What is wrong with the server's certificate, if that is why TLS failed.
+    pub(crate) fn certificate(&self) -> Option<&CertificateError> {
+        let Fault::Tls(why) = &self.fault else { return None };
+        match why.get_ref()?.downcast_ref()? {
+            rustls::Error::InvalidCertificate(why) => Some(why),
+            _ => None,
+        }
     }
 
     /// The status of an answer to a websocket's handshake, if there was one.

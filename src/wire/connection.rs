@@ -292,6 +292,9 @@ impl Connection {
     }
 
     async fn counted(&mut self) -> Result<Bytes, Fault> {
+        if self.body.missing == 0 {
+            return Ok(Bytes::new());
+        }
         if self.buffer.is_empty() && self.fill(self.limits.patience, "rest of the body").await? == 0 {
             let how = format!("{} bytes of Content-Length are missing", self.body.missing);
             return Err(Fault::Ended("the body was complete", how));
@@ -311,33 +314,44 @@ impl Connection {
         Ok(self.buffer.split().freeze())
     }
 
-    /// A whole chunk; an empty one is the last.
+    /// A whole chunk; an empty one is the last. Nothing is taken before all of it is there, so that whoever was impatient can ask
+    /// again.
     async fn chunk(&mut self) -> Result<Bytes, Fault> {
-        let line = self.line().await?;
-        let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
-        let size = std::str::from_utf8(digits).ok().and_then(|digits| usize::from_str_radix(digits.trim(), 16).ok());
-        let Some(size) = size else {
-            return Err(Fault::Garbage(format!("{} stands where the size of a chunk should", super::shown(&line))));
+        let (start, size) = loop {
+            if let Some(end) = memmem::find(&self.buffer, b"\r\n") {
+                break (end + 2, self.size_of_chunk(end)?);
+            }
+            self.more_of_a_line().await?;
         };
         if size > self.limits.body {
             return Err(Fault::Endless(self.limits.body));
         }
         if size == 0 {
+            self.buffer.advance(start);
             // Trailers, if there are any, and the empty line.
             while !self.line().await?.is_empty() {}
             return Ok(Bytes::new());
         }
-        while self.buffer.len() < size + 2 {
+        while self.buffer.len() < start + size + 2 {
             if self.fill(self.limits.patience, "rest of a chunk").await? == 0 {
                 return Err(Fault::Ended("a chunk was complete", "end of stream".to_owned()));
             }
         }
+        self.buffer.advance(start);
         let bytes = self.buffer.split_to(size).freeze();
         if !self.buffer.starts_with(b"\r\n") {
             return Err(Fault::Garbage("a chunk is longer than it says".to_owned()));
         }
         self.buffer.advance(2);
         Ok(bytes)
+    }
+
+    /// The size that stands in the buffer's first line, which ends there.
+    fn size_of_chunk(&self, end: usize) -> Result<usize, Fault> {
+        let line = self.buffer.get(..end).unwrap_or_default();
+        let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
+        let size = std::str::from_utf8(digits).ok().and_then(|digits| usize::from_str_radix(digits.trim(), 16).ok());
+        size.ok_or_else(|| Fault::Garbage(format!("{} stands where the size of a chunk should", super::shown(line))))
     }
 
     /// A line of the chunked coding, without its end.
@@ -348,13 +362,19 @@ impl Connection {
                 self.buffer.advance(2);
                 return Ok(line);
             }
-            if self.buffer.len() > CHUNK_LINE {
-                let what = super::shown(self.buffer.get(..32).unwrap_or_default());
-                return Err(Fault::Garbage(format!("{what} stands where the size of a chunk should")));
-            }
-            if self.fill(self.limits.patience, "next piece of the answer").await? == 0 {
-                return Err(Fault::Ended("the last chunk", "end of stream".to_owned()));
-            }
+            self.more_of_a_line().await?;
+        }
+    }
+
+    /// Waits for more of a line of the chunked coding.
+    async fn more_of_a_line(&mut self) -> Result<(), Fault> {
+        if self.buffer.len() > CHUNK_LINE {
+            let what = super::shown(self.buffer.get(..32).unwrap_or_default());
+            return Err(Fault::Garbage(format!("{what} stands where the size of a chunk should")));
+        }
+        match self.fill(self.limits.patience, "next piece of the answer").await? {
+            0 => Err(Fault::Ended("the last chunk", "end of stream".to_owned())),
+            _ => Ok(()),
         }
     }
 

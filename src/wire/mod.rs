@@ -8,6 +8,7 @@
 mod connection;
 mod fault;
 mod load;
+mod reach;
 mod request;
 mod response;
 mod show;
@@ -16,6 +17,7 @@ mod websocket;
 pub use connection::{Connection, Limits};
 pub use fault::Fault;
 pub use load::{Load, Spent};
+pub use reach::{Reached, Unreached};
 pub use request::Request;
 pub use response::{Framing, Head, Piece, Response};
 pub use show::{hex_dump, shown};
@@ -33,6 +35,8 @@ pub struct Target {
 }
 
 const SCHEMES: [Scheme; 4] = [HTTP[0], HTTP[1], WEBSOCKET[0], WEBSOCKET[1]];
+/// Bare connections, with the ports that brokers have for STOMP.
+const BARE: [Scheme; 2] = [Scheme::plain("tcp", 61613), Scheme::secure("tls", 61614)];
 
 impl Target {
     /// The target that a URL names: `http`, `https`, `ws` or `wss`. Its path, without slashes at the end and without query, is put
@@ -50,6 +54,21 @@ impl Target {
         let path = address.resource.split('?').next().unwrap_or_default();
         let base = path.trim_end_matches('/').to_owned();
         Ok(Self { address, base })
+    }
+
+    /// The target that a URL with `tcp` or `tls` names: a port without HTTP. Without a port it is the usual one of STOMP, 61613 or
+    /// 61614.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what the URL lacks.
+    pub fn bare(url: &str) -> Result<Self, String> {
+        match Address::parse(url, &BARE) {
+            Some(address) if matches!(&*address.resource, "" | "/") => Ok(Self { address, base: String::new() }),
+            _ => Err(format!(
+                "{url:?} is no URL of a port; write it like tcp://127.0.0.1:61613, without a path or a user"
+            )),
+        }
     }
 
     /// The whole path of what lies at `path` below the URL's own.
@@ -71,6 +90,11 @@ impl Target {
     /// The name or the address of the server.
     pub fn host(&self) -> &str {
         &self.address.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port
     }
 
     /// Whether requests are encrypted.
@@ -105,6 +129,16 @@ mod tests {
         let bare = Target::parse("wss://[::1]").unwrap();
         assert_eq!((bare.path("/echo"), bare.authority(), bare.host()), ("/echo".to_owned(), "[::1]", "::1"));
         assert_eq!(bare.url("/echo"), "https://[::1]/echo");
+    }
+
+    #[test]
+    fn a_bare_target_is_a_port_and_nothing_else() {
+        let target = Target::bare("tcp://localhost").unwrap();
+        assert_eq!((target.host(), target.port(), target.is_secure()), ("localhost", 61613, false));
+        assert_eq!(Target::bare("tls://[::1]:7").map(|target| (target.port(), target.is_secure())), Ok((7, true)));
+        for url in ["", "http://127.0.0.1:1", "tcp://127.0.0.1:1/path", "tcp://ann:secret@127.0.0.1"] {
+            assert!(Target::bare(url).unwrap_err().contains("tcp://127.0.0.1:61613"), "{url}");
+        }
     }
 
     #[test]

@@ -129,9 +129,4 @@ impl Receiving {
             Some(chunk) => Err(self.fail(format!("a chunk {}", shown(chunk)), wanted)),
         }
     }
-
-    /// The connection below, for another request or to see it end.
-    pub fn connection(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Does not know: what the scripts do.
 
-use super::receiver::Transport;
+use super::receiver::{Receiver, Transport};
 use crate::conformance::Stop;
 use crate::conformance::sockjs::Probe;
 use crate::conformance::sockjs::answer::Answer;
@@ -23,6 +23,7 @@ const HOSTILE: [(&str, &str); 9] = [
 
 /// None of the hostile callbacks is taken, and the refusal does not hand it on to a browser either.
 pub(super) async fn hostile(probe: &Probe, transport: Transport) -> Result<(), Stop> {
+    Receiver::open(&probe.echo(), transport).await?;
     for (written, meant) in HOSTILE {
         let visit = probe.echo();
         let refusal = refused(&visit, transport, written).await?;
@@ -37,10 +38,11 @@ pub(super) async fn hostile(probe: &Probe, transport: Transport) -> Result<(), S
 /// A callback of 200 characters, six times as long as any that a client makes.
 pub(super) async fn too_long(probe: &Probe, transport: Transport) -> Result<(), Stop> {
     let visit = probe.echo();
-    refused(&visit, transport, &"a".repeat(200)).await?;
     // The transport is there, and 32 characters are fine.
     let response = visit.begin(&visit.get(&format!("/{}?c={}", transport.name(), "a".repeat(32)))).await?;
+    transport.offered(response.head.status)?;
     response.answer().status(200)?;
+    refused(&visit.another(), transport, &"a".repeat(200)).await?;
     visit.done()
 }
 
@@ -48,10 +50,9 @@ pub(super) async fn too_long(probe: &Probe, transport: Transport) -> Result<(), 
 pub(super) async fn refused(visit: &Visit<'_>, transport: Transport, callback: &str) -> Result<Answer, Stop> {
     let path = format!("/{}?c={callback}", transport.name());
     let response = visit.begin(&visit.get(&path)).await?;
-    match response.head.status {
-        404 => return Err(Stop::NotOffered(format!("no {}: its URL is 404", transport.name()))),
-        400..=599 => {}
-        status => return Err(response.fail(format!("status {status}"), "status 500, or another refusal")),
+    let status = response.head.status;
+    if !(400..600).contains(&status) {
+        return Err(response.fail(format!("status {status}"), "status 500, or another refusal"));
     }
     visit.ask(&visit.get(&path)).await
 }

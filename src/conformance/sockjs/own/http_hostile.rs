@@ -88,9 +88,10 @@ async fn huge_header(probe: &Probe) -> Result<(), Stop> {
 fn refused(visit: &Visit<'_>, answer: Result<Head, Fault>) -> Result<(), Stop> {
     let wanted = "status 400 or another refusal, or the end of the connection";
     match answer {
-        Ok(head) if matches!(head.status, 400..=499 | 500..=505) => Ok(()),
+        Ok(head) if matches!(head.status, 400..=505) => Ok(()),
         Ok(head) => Err(visit.fail(shown(head.text()), wanted)),
-        Err(Fault::Ended(..)) => Ok(()),
+        // To answer in no language of ours is a refusal, too.
+        Err(Fault::Ended(..) | Fault::Garbage(_)) => Ok(()),
         Err(fault) => Err(visit.fault(&fault, wanted)),
     }
 }

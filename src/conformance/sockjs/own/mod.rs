@@ -66,6 +66,8 @@ pub(super) const GROUPS: &[&[Check<Probe>]] = &[
 
 /// Where most of the demands are written.
 const SOCKJS: &str = "SockJS protocol";
+/// Heartbeats that are put up with while something else is wanted: many where a server has them every second, and yet an end.
+const BEATS: usize = 50;
 /// A page of another origin.
 const ORIGIN: &str = "https://a.example";
 

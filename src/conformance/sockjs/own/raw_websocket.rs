@@ -2,10 +2,11 @@
 //!
 //! Does not know: what applications speak on it.
 
+use super::websocket::frame;
 use super::{SOCKJS, check, open_raw_websocket};
 use crate::conformance::sockjs::Probe;
 use crate::conformance::{Check, Level, Stop};
-use crate::wire::{Closing, Opcode, WebSocketFrame};
+use crate::wire::{Closing, WebSocketFrame};
 
 const GROUP: &str = "raw websocket";
 
@@ -65,15 +66,11 @@ async fn binary(probe: &Probe) -> Result<(), Stop> {
     let sent = WebSocketFrame::binary(&b"\xff\0\xfe binary \x80"[..]);
     socket.send_frame(&sent).await?;
     let wanted = format!("{sent:?}");
-    for _ in 0..3 {
-        match socket.frame(&wanted).await? {
-            Some(frame) if frame == sent => return visit.done(),
-            Some(frame) if frame.opcode == Opcode::Ping => {}
-            Some(frame) => return Err(socket.fail(format!("{frame:?}"), wanted)),
-            None => return Err(socket.fail("the end of the connection", wanted)),
-        }
+    let seen = frame(&mut socket, &wanted).await?;
+    match seen == sent {
+        true => visit.done(),
+        false => Err(socket.fail(format!("{seen:?}"), wanted)),
     }
-    Err(socket.fail("nothing but pings", wanted))
 }
 
 async fn empty_message(probe: &Probe) -> Result<(), Stop> {

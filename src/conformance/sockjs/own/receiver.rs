@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use super::same;
+use super::{BEATS, same};
 use crate::conformance::Stop;
 use crate::conformance::sockjs::probe::array;
 use crate::conformance::sockjs::receiving::Receiving;
@@ -83,6 +83,14 @@ impl Transport {
         !matches!(self, Self::Xhr | Self::Jsonp)
     }
 
+    /// Whether the server has it at all, by the status of the answer to a new session. Where the URL is 404 it has not.
+    pub fn offered(self, status: u16) -> Result<(), Stop> {
+        match status {
+            404 => Err(Stop::NotOffered(format!("no {}: its URL is 404", self.name()))),
+            _ => Ok(()),
+        }
+    }
+
     /// The request of a receiver.
     pub fn request(self, visit: &Visit<'_>) -> Request {
         match self {
@@ -138,10 +146,7 @@ impl Transport {
         match self {
             Self::Xhr | Self::Jsonp => Some(0),
             Self::XhrStreaming => memchr::memchr(b'\n', seen).map(|at| at + 1),
-            Self::EventSource => {
-                let data = seen.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
-                Some(data)
-            }
+            Self::EventSource => seen.iter().position(|byte| !matches!(byte, b'\r' | b'\n')),
             Self::HtmlFile => memmem::find(seen, b"<script>\np("),
         }
     }
@@ -206,8 +211,8 @@ impl<'v, 'p> Receiver<'v, 'p> {
     pub async fn open(visit: &'v Visit<'p>, transport: Transport) -> Result<Self, Stop> {
         let mut receiver = Self::new(visit, transport);
         let head = receiver.head().await?;
-        if head.status == 404 && transport != Transport::Xhr {
-            return Err(Stop::NotOffered(format!("no {}: its URL is 404", transport.name())));
+        if transport != Transport::Xhr {
+            transport.offered(head.status)?;
         }
         receiver.expect("o").await?;
         Ok(receiver)
@@ -275,10 +280,10 @@ impl<'v, 'p> Receiver<'v, 'p> {
 
     /// The next frame but for heartbeats, over as many responses as it takes.
     pub async fn next(&mut self) -> Result<Frame, Stop> {
-        let mut empty = 0;
+        let (mut empty, mut beats) = (0, 0);
         loop {
             match self.frame().await? {
-                Some(frame) if frame.text == "h" => {}
+                Some(frame) if frame.text == "h" && beats < BEATS => beats += 1,
                 Some(frame) => return Ok(frame),
                 None => empty += 1,
             }
@@ -408,5 +413,69 @@ impl<'v, 'p> Receiver<'v, 'p> {
             }
         };
         Ok(self.receiving.insert(receiving))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: &str = r#"a["</b> 100% \u0000"]"#;
+
+    fn wrapped(transport: Transport) -> String {
+        let literal = r#""a[\"\u003c/b> 100% \\u0000\"]""#;
+        match transport {
+            Transport::Xhr | Transport::XhrStreaming => format!("{FRAME}\n"),
+            Transport::EventSource => format!("data: {}\r\n\r\n", FRAME.replace('%', "%25")),
+            Transport::HtmlFile => format!("<script>\np({literal});\n</script>\r\n"),
+            Transport::Jsonp => format!("/**/{CALLBACK}({literal});\r\n"),
+        }
+    }
+
+    #[test]
+    fn what_is_around_a_frame_is_undone() {
+        for transport in Transport::ALL {
+            assert_eq!(transport.unwrapped(wrapped(transport).as_bytes()).as_deref(), Ok(FRAME), "{transport:?}");
+        }
+        assert_eq!(Transport::EventSource.unwrapped(b"data:o\n\n").as_deref(), Ok("o"));
+        assert_eq!(Transport::Jsonp.unwrapped(b"_jp.acheck0(\"o\");").as_deref(), Ok("o"));
+    }
+
+    #[test]
+    fn what_is_no_frame_is_told() {
+        for (transport, wire) in [
+            (Transport::Xhr, "o"),
+            (Transport::XhrStreaming, ""),
+            (Transport::EventSource, "event: x\r\ndata: o\r\n\r\n"),
+            (Transport::EventSource, "data: o\r\nid: 1\r\n\r\n"),
+            (Transport::EventSource, "data: a[\"100%\"]\r\n\r\n"),
+            (Transport::EventSource, "data: a[\"%zz\"]\r\n\r\n"),
+            (Transport::HtmlFile, "<script>\np(\"a[\\\"</script>\n"),
+            (Transport::HtmlFile, "<script>\np(o);\n</script>\r\n"),
+            (Transport::Jsonp, "other(\"o\");\r\n"),
+            (Transport::Jsonp, "_jp.acheck0(\"o\");_jp.acheck0(\"h\");\r\n"),
+        ] {
+            assert!(transport.unwrapped(wire.as_bytes()).is_err(), "{transport:?} {wire}");
+        }
+    }
+
+    /// A stream may be cut anywhere: before its last byte no frame is whole, and what is behind it is the next.
+    #[test]
+    fn streams_are_cut_into_preludes_and_frames_wherever_the_chunks_end() {
+        for transport in Transport::STREAMS {
+            let prelude = match transport {
+                Transport::XhrStreaming => "h".repeat(2048) + "\n",
+                Transport::EventSource => "\r\n".to_owned(),
+                _ => "<!doctype html><script>\nfunction p(d) {};\n</script>\n   \r\n\r\n".to_owned(),
+            };
+            let frame = wrapped(transport);
+            let stream = format!("{prelude}{frame}{frame}");
+            assert_eq!(transport.prelude(stream.as_bytes()), Some(prelude.len()), "{transport:?}");
+            let frames = &stream.as_bytes()[prelude.len()..];
+            for cut in 0..frames.len() {
+                let whole = transport.frame(&frames[..cut]);
+                assert_eq!(whole, (cut >= frame.len()).then_some(frame.len()), "{transport:?} {cut}");
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 use super::receiver::{Over, Receiver, Transport};
 use super::{SOCKJS, check, same};
 use crate::conformance::sockjs::Probe;
+use crate::conformance::sockjs::receiving::Receiving;
 use crate::conformance::sockjs::visit::decoded;
 use crate::conformance::{Check, Level, Stop};
 use crate::wire::{Framing, shown};
@@ -64,59 +65,57 @@ async fn frame_per_chunk(probe: &Probe) -> Result<(), Stop> {
 async fn chunks(probe: &Probe, transport: Transport) -> Result<(), Stop> {
     let visit = probe.echo();
     let mut stream = visit.begin(&transport.request(&visit)).await?;
-    if stream.head.status == 404 {
-        return Err(Stop::NotOffered(format!("no {}: its URL is 404", transport.name())));
-    }
+    transport.offered(stream.head.status)?;
     stream.answer().status(200)?;
     if stream.framing() != Framing::Chunked {
         return Err(stream.fail(format!("{:?}", stream.framing()), "Transfer-Encoding: chunked"));
     }
     let prelude = stream.next("the prelude").await?.unwrap_or_default();
     let right = match transport {
-        Transport::EventSource => prelude == "\r\n",
-        Transport::HtmlFile => prelude.ends_with(b"\n") && memchr::memmem::find(&prelude, b"<script>\np(").is_none(),
+        Transport::EventSource => !prelude.is_empty() && prelude.trim_ascii().is_empty(),
+        Transport::HtmlFile => memchr::memmem::find(&prelude, b"<script>\np(").is_none(),
         _ => prelude.len() == 2049 && prelude.ends_with(b"h\n"),
     };
     if !right {
         return Err(stream.fail(format!("a first chunk {}", shown(prelude)), "the prelude, in a chunk of its own"));
     }
-    let mut seen = Vec::new();
-    let sent = ["1", "2", "3", "4"];
-    let mut opened = false;
-    while seen.len() < sent.len() {
-        let wanted = "a chunk that is one whole frame";
-        let Some(chunk) = stream.next(wanted).await? else {
-            return Err(stream.fail("the end of the response", wanted));
-        };
-        let end: &[u8] = match transport {
-            Transport::EventSource => b"\n\r\n",
-            Transport::HtmlFile => b"</script>\r\n",
-            _ => b"\n",
-        };
-        let ends = memchr::memmem::find_iter(&chunk, end).count();
-        match transport.unwrapped(&chunk) {
-            Ok(frame) if ends == 1 && frame == "o" && !opened => {
-                opened = true;
-                // The first ones one by one, and then two at once.
-                visit.send(&["1"]).await?;
+    let opened = chunk(&mut stream, transport).await?;
+    if opened != "o" {
+        return Err(stream.fail(format!("the frame {}", shown(opened)), "the frame o"));
+    }
+    let long = "x".repeat(2000);
+    for sent in [&["1"][..], &["2"], &["3", "4"], &[&long]] {
+        visit.send(sent).await?;
+        let mut seen = Vec::new();
+        while seen.len() < sent.len() {
+            let frame = chunk(&mut stream, transport).await?;
+            match decoded(&frame).filter(|new| !new.is_empty()) {
+                Some(new) => seen.extend(new),
+                None => return Err(stream.fail(format!("the frame {}", shown(frame)), "a frame with messages")),
             }
-            Ok(frame) if ends == 1 && opened && frame != "h" => match decoded(&frame).filter(|new| !new.is_empty()) {
-                Some(new) => {
-                    let before = seen.len();
-                    seen.extend(new);
-                    match (before, seen.len()) {
-                        (_, 1) => visit.send(&["2"]).await?,
-                        (_, 2) => visit.send(&["3", "4"]).await?,
-                        _ => {}
-                    }
-                }
-                None => return Err(stream.fail(shown(chunk), wanted)),
-            },
-            Ok(frame) if ends == 1 && frame == "h" => {}
-            _ => return Err(stream.fail(format!("over {} a chunk {}", transport.name(), shown(chunk)), wanted)),
+        }
+        same(&visit, &seen, sent)?;
+    }
+    visit.done()
+}
+
+/// The frame that the next chunk is, but for heartbeats.
+async fn chunk(stream: &mut Receiving, transport: Transport) -> Result<String, Stop> {
+    let wanted = "a chunk that is one whole frame";
+    let end: &[u8] = match transport {
+        Transport::EventSource => b"\n\r\n",
+        Transport::HtmlFile => b"</script>\r\n",
+        _ => b"\n",
+    };
+    while let Some(chunk) = stream.next(wanted).await? {
+        let ends = memchr::memmem::find_iter(&chunk, end).count();
+        match transport.unwrapped(&chunk).ok().filter(|_| ends == 1) {
+            Some(frame) if frame == "h" => {}
+            Some(frame) => return Ok(frame),
+            None => return Err(stream.fail(format!("over {} a chunk {}", transport.name(), shown(chunk)), wanted)),
         }
     }
-    same(&visit, &seen, &sent)
+    Err(stream.fail("the end of the response", wanted))
 }
 
 async fn several_messages(probe: &Probe) -> Result<(), Stop> {

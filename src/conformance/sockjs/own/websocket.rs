@@ -2,13 +2,13 @@
 //!
 //! Does not know: frames that are against the rules of websockets.
 
-use super::{SOCKJS, check, lives, open_websocket, same};
+use super::{BEATS, SOCKJS, check, lives, open_websocket, same};
 use crate::conformance::sockjs::Probe;
 use crate::conformance::sockjs::probe::array;
 use crate::conformance::sockjs::socket::Socket;
 use crate::conformance::sockjs::visit::decoded;
 use crate::conformance::{Check, Level, Stop};
-use crate::wire::{Closing, Request, WebSocketFrame, shown};
+use crate::wire::{Closing, Opcode, Request, WebSocketFrame, shown};
 
 const GROUP: &str = "websocket";
 
@@ -102,9 +102,21 @@ pub(super) const CHECKS: &[Check<Probe>] = &[
     ),
 ];
 
+/// The next frame but for pings and heartbeats, which may come at any time.
+pub(super) async fn frame(socket: &mut Socket, wanted: &str) -> Result<WebSocketFrame, Stop> {
+    for _ in 0..BEATS {
+        match socket.frame(wanted).await? {
+            Some(frame) if frame.opcode == Opcode::Ping || frame.payload == "h" => {}
+            Some(frame) => return Ok(frame),
+            None => return Err(socket.fail("the end of the connection", wanted)),
+        }
+    }
+    Err(socket.fail("nothing but pings and heartbeats", wanted))
+}
+
 /// The next so many messages.
 pub(super) async fn messages(socket: &mut Socket, count: usize) -> Result<Vec<String>, Stop> {
-    let mut messages = Vec::new();
+    let (mut messages, mut beats) = (Vec::new(), 0);
     while messages.len() < count {
         let wanted = format!("a frame with messages ({} of {count} have come)", messages.len());
         let text = match socket.message(&wanted).await? {
@@ -113,7 +125,7 @@ pub(super) async fn messages(socket: &mut Socket, count: usize) -> Result<Vec<St
         };
         match decoded(&text) {
             Some(new) if !new.is_empty() => messages.extend(new),
-            _ if text == "h" => {}
+            _ if text == "h" && beats < BEATS => beats += 1,
             _ => return Err(socket.fail(shown(text), wanted)),
         }
     }
@@ -134,7 +146,12 @@ async fn leading_space(probe: &Probe) -> Result<(), Stop> {
     let visit = probe.echo();
     let mut socket = open_websocket(&visit).await?;
     socket.send(" \t\r\n[ \"x\" ,\n\"y\" ] \n").await?;
-    same(&visit, &messages(&mut socket, 2).await?, &["x", "y"])
+    let mut seen = messages(&mut socket, 1).await?;
+    // The reference server makes one message of such an array.
+    if seen == ["x"] {
+        seen.extend(messages(&mut socket, 1).await?);
+    }
+    same(&visit, &seen, &["x", "y"])
 }
 
 async fn several_in_one_array(probe: &Probe) -> Result<(), Stop> {
