@@ -60,7 +60,7 @@ defects! {
     EventSourceWithoutOrigin, "cors.eventsource", "eventsource has no Access-Control-Allow-Origin";
     HeadersAllowedInPreflightOnly, "cors.allow-headers-on-posts", "posts do not echo Access-Control-Request-Headers";
     AllowHeadersMissing, "XhrPolling.test_request_headers_cors", "Access-Control-Request-Headers is never echoed";
-    NullOriginIsStar, "InfoTest.test_options_null_origin", "the origin `null` is answered with a star";
+    NullOriginRefused, "InfoTest.test_options_null_origin", "the origin `null` is not allowed";
     PreflightWithoutAge, "XhrPolling.test_options", "preflights have no Access-Control-Max-Age";
     PreflightForAMinute, "http.preflight-cached", "preflights may be kept for a minute";
     PreflightUnknown, "XhrStreaming.test_options", "there is no preflight for xhr_streaming";
@@ -130,12 +130,12 @@ defects! {
     EventLimitIgnored, "EventSource.test_response_limit", "eventsource never ends";
     ScriptEndRaw, "htmlfile.script-end", "htmlfile does not escape end-of-script tags";
     PageShort, "htmlfile.prelude-size", "the page of htmlfile is not filled up";
-    PageWithoutCallback, "HtmlFile.test_transport", "the page of htmlfile has not the callback";
+    PageCallbackFixed, "HtmlFile.test_transport", "the page of htmlfile calls the same function whatever the callback is";
     PageCallbackUnchecked, "HtmlFile.test_invalid_callback", "htmlfile takes any callback";
     PageCallbackHostile, "htmlfile.callback-hostile", "htmlfile looks at the callback's first character only";
     PageCallbackLong, "htmlfile.callback-too-long", "htmlfile takes callbacks of any length";
     PageCallbackMissing, "HtmlFile.test_no_callback", "htmlfile without a callback is 404";
-    ScriptUnguarded, "JsonPolling.test_transport", "jsonp has no comment in front";
+    ScriptUnquoted, "JsonPolling.test_transport", "the frame in a jsonp call is no string";
     ScriptSniffed, "jsonp.nosniff", "X-Content-Type-Options is missing";
     ScriptTagRaw, "jsonp.script-end", "jsonp does not escape end-of-script tags";
     ScriptCallbackUnchecked, "JsonPolling.test_invalid_callback", "jsonp takes any callback";
@@ -182,7 +182,8 @@ defects! {
     AcceptWrong, "Websocket.test_headersSanity", "the accept hash is wrong";
     UpgradeWithLength, "Websocket.test_headersSanity", "the 101 has a Content-Length";
     PlainGetNotFound, "WebsocketHttpErrors.test_httpMethod", "a plain GET on the websocket's URL is 404";
-    ConnectionHeaderIgnored, "WebsocketHttpErrors.test_invalidConnectionHeader", "Connection: close is upgraded";
+    OddConnectionLater, "WebsocketHttpErrors.test_invalidConnectionHeader", "an Upgrade with Connection: close is 426";
+    ConnectionIgnored, "websocket.connection-needed", "a handshake with Connection: close is upgraded";
     PostRefused, "WebsocketHttpErrors.test_invalidMethod", "a POST on the websocket's URL is 400";
     AllowMissing, "WebsocketHttpErrors.test_invalidMethod", "405 has no Allow";
     OpenMissing, "Websocket.test_transport", "the websocket has no open frame";

@@ -7,6 +7,7 @@ mod defects;
 mod http;
 mod pages;
 mod receiving;
+mod sending;
 mod server;
 mod session;
 mod text;

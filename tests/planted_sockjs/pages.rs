@@ -46,10 +46,10 @@ fn cached(answer: Answer) -> Answer {
 
 /// With the headers for pages of other origins.
 pub fn cross_origin(mut answer: Answer, request: &Request, defects: Defects) -> Answer {
-    let origin = request.header("origin").filter(|origin| *origin != "null" || !defects.has(Defect::NullOriginIsStar));
-    let origin = origin.filter(|_| !defects.has(Defect::OriginIsStar));
-    answer = answer.with("Access-Control-Allow-Origin", origin.unwrap_or("*"));
-    if defects.has(Defect::OriginTwice) {
+    let origin = request.header("origin").filter(|_| !defects.has(Defect::OriginIsStar));
+    let refused = origin == Some("null") && defects.has(Defect::NullOriginRefused);
+    let times = if defects.has(Defect::OriginTwice) { 2 } else { usize::from(!refused) };
+    for _ in 0..times {
         answer = answer.with("Access-Control-Allow-Origin", origin.unwrap_or("*"));
     }
     if origin.is_some() || defects.has(Defect::CredentialsWithStar) {

@@ -14,7 +14,8 @@ use tokio::sync::{Mutex as Turn, watch};
 use super::defects::{Defect, Defects};
 use super::http::{Answer, Connection, Request};
 use super::pages::{method_not_allowed, not_found, page, preflight};
-use super::receiving::{Kind, dressed, receive, send};
+use super::receiving::{Kind, dressed, receive};
+use super::sending::send;
 use super::session::{Behaviour, Sessions};
 use super::websocket::upgrade;
 
@@ -85,6 +86,10 @@ impl Server {
     async fn connected(self: Arc<Self>, stream: TcpStream) {
         // Frames are small, and wanted at once.
         let _ = stream.set_nodelay(true);
+        if self.defects.has(Defect::SlowReaderBlocks) {
+            // So that a reader is slow soon.
+            let _ = socket2::SockRef::from(&stream).set_send_buffer_size(16 << 10);
+        }
         let mut connection = Connection::new(stream, self.defects, self.writing.clone());
         let served = async {
             if self.serve(&mut connection).await.is_ok() {

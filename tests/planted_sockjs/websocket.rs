@@ -102,8 +102,11 @@ fn accepted(service: &Service, request: &Request, defects: Defects) -> std::resu
     let connection = if defects.has(Defect::ConnectionAsWhole) {
         request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("upgrade"))
     } else {
-        request.lists("connection", "upgrade") || defects.has(Defect::ConnectionHeaderIgnored)
+        request.lists("connection", "upgrade") || defects.has(Defect::ConnectionIgnored)
     };
+    if !connection && defects.has(Defect::OddConnectionLater) {
+        return Err(Answer::text(426, ""));
+    }
     if !request.lists("upgrade", "websocket") || !connection {
         return Err(Answer::text(400, "Not a valid websocket request"));
     }
