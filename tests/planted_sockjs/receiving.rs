@@ -191,17 +191,14 @@ pub async fn receive(
         }
     };
     let mut receiver = Receiver { server: server.clone(), kind, callback, connection, request, id };
-    match (session, kind.is_poll()) {
-        (Some(session), true) => receiver.poll(&session, head).await,
-        (Some(session), false) => {
-            let done = receiver.stream(&session, head).await;
-            if done.is_err() {
-                server.sessions.abort(&session, id);
-            }
-            done
-        }
-        (None, _) => receiver.turn_away(head).await,
+    let Some(session) = session else {
+        return receiver.turn_away(head).await;
+    };
+    let done = if kind.is_poll() { receiver.poll(&session, head).await } else { receiver.stream(&session, head).await };
+    if done.is_err() && session.has_receiver(id) {
+        server.sessions.abort(&session, id);
     }
+    done
 }
 
 struct Receiver<'a> {
@@ -224,7 +221,7 @@ impl Receiver<'_> {
         let mut beats = self.beats();
         let frame = match self.next(session, &mut beats, true).await {
             Some(frame) => frame,
-            None => return self.gone(session).await,
+            None => return self.gone().await,
         };
         // Before the answer: whoever has it may ask again at once.
         self.server.sessions.detach(session, self.id, session.is_last(&frame));
@@ -251,7 +248,7 @@ impl Receiver<'_> {
         let mut beats = self.beats();
         loop {
             let Some(frame) = self.next(session, &mut beats, false).await else {
-                return self.gone(session).await;
+                return self.gone().await;
             };
             let mut piece = self.wrap(&frame);
             sent += piece.len();
@@ -336,15 +333,10 @@ impl Receiver<'_> {
     }
 
     /// The peer is gone, or another receiver came in its place.
-    async fn gone(&mut self, session: &Arc<Session>) -> Result<()> {
-        let defects = self.server.defects;
-        let late =
-            defects.has(if self.kind.is_poll() { Defect::PollAbortNoticedLate } else { Defect::AbortNoticedLate });
-        if late {
+    async fn gone(&self) -> Result<()> {
+        let poll = self.kind.is_poll();
+        if self.server.defects.has(if poll { Defect::PollAbortNoticedLate } else { Defect::AbortNoticedLate }) {
             sleep(LATE).await;
-        }
-        if session.has_receiver(self.id) {
-            self.server.sessions.abort(session, self.id);
         }
         Err(std::io::ErrorKind::BrokenPipe.into())
     }
