@@ -43,6 +43,7 @@ defects! {
     NotModifiedWithType, "IframePage.test_cacheability", "the 304 of the iframe page has a Content-Type";
     IframeOfAnyEnding, "IframePage.test_invalidUrl", "iframe.htm is an iframe page, too";
     IframeQueryCounts, "IframePage.test_queriedUrl", "the iframe page with a query is not found";
+    IframeVersionUnknown, "IframePage.test_versionedUrl", "there is no iframe page but iframe.html";
     IframeDotIsAny, "iframe.dot-is-literal", "the dot of the iframe page's path is any character";
     IframeTagAsWhole, "iframe.etag-list", "If-None-Match is compared as a whole";
     IframeEchoesQuery, "iframe.no-script-injection", "the query is written into the iframe page";
@@ -63,6 +64,7 @@ defects! {
     NullOriginRefused, "InfoTest.test_options_null_origin", "the origin `null` is not allowed";
     PreflightWithoutAge, "XhrPolling.test_options", "preflights have no Access-Control-Max-Age";
     PreflightForAMinute, "http.preflight-cached", "preflights may be kept for a minute";
+    PreflightOfInfoUnknown, "InfoTest.test_options", "there is no preflight for info";
     PreflightUnknown, "XhrStreaming.test_options", "there is no preflight for xhr_streaming";
 
     // Paths and sessions.
@@ -118,7 +120,9 @@ defects! {
     StreamOfHttp10InChunks, "Http10.test_streaming", "a stream of HTTP/1.0 has chunks";
     StreamWithoutLastChunk, "Http11.test_streaming", "a stream ends with its connection, without the last chunk";
     NoHeartbeatOnPolls, "heartbeat.xhr", "polls have no heartbeats";
-    NoHeartbeatOnStreams, "heartbeat.xhr-streaming", "streams have no heartbeats";
+    NoHeartbeatOnXhrStreaming, "heartbeat.xhr-streaming", "xhr_streaming has no heartbeats";
+    NoHeartbeatOnEventSource, "heartbeat.eventsource", "eventsource has no heartbeats";
+    NoHeartbeatOnHtmlFile, "heartbeat.htmlfile", "htmlfile has no heartbeats";
     NoHeartbeatOnJsonp, "heartbeat.jsonp", "jsonp has no heartbeats";
     NoHeartbeatOnWebsockets, "heartbeat.websocket", "websockets have no heartbeats";
 
@@ -135,9 +139,12 @@ defects! {
     PageCallbackHostile, "htmlfile.callback-hostile", "htmlfile looks at the callback's first character only";
     PageCallbackLong, "htmlfile.callback-too-long", "htmlfile takes callbacks of any length";
     PageCallbackMissing, "HtmlFile.test_no_callback", "htmlfile without a callback is 404";
+    PageLimitIgnored, "HtmlFile.test_response_limit", "htmlfile never ends";
     ScriptUnquoted, "JsonPolling.test_transport", "the frame in a jsonp call is no string";
     ScriptSniffed, "jsonp.nosniff", "X-Content-Type-Options is missing";
     ScriptTagRaw, "jsonp.script-end", "jsonp does not escape end-of-script tags";
+    ScriptCallbackMissing, "JsonPolling.test_no_callback", "jsonp without a callback is 404";
+    ScriptCloseWithoutReason, "JsonPolling.test_close", "the close frame has no reason over jsonp";
     ScriptCallbackUnchecked, "JsonPolling.test_invalid_callback", "jsonp takes any callback";
     ScriptCallbackHostile, "jsonp.callback-hostile", "jsonp looks at the callback's first character only";
     ScriptCallbackLong, "jsonp.callback-too-long", "jsonp takes callbacks of any length";
@@ -146,6 +153,8 @@ defects! {
     SendOkMissing, "JsonPolling.test_transport", "jsonp_send is answered with an empty body";
     FormRaw, "JsonPolling.test_content_types", "jsonp_send does not decode forms";
     FormEmptyTaken, "JsonPolling.test_invalid_json", "jsonp_send takes an empty form";
+
+    FormEmptyArrayIsMessage, "JsonPolling.test_sending_empty_frame", "an empty array of a form is an empty message";
 
     // Payloads.
     BrokenIsBad, "XhrPolling.test_invalid_json", "broken JSON is 400";
@@ -159,6 +168,7 @@ defects! {
     DeepNestingCrashes, "payload.deep-nesting", "deep nesting ends every session";
     LargeCut, "payload.large", "messages end after 60,000 bytes";
     LargeBodyEnds, "payload.oversized", "a body above the limit ends every session";
+    XmlRefused, "XhrPolling.test_content_types", "xhr_send refuses what says that it is XML";
     TypeCounts, "payload.any-content-type", "xhr_send takes text and JSON types only";
     WebsocketRegistered, "payload.websocket-id", "xhr_send reaches the id of a websocket";
 
@@ -169,6 +179,11 @@ defects! {
     SurrogatesRaw, "encoding.surrogate-pairs", "characters above U+FFFF are written as they are";
     NulLost, "encoding.round-trip-xhr", "NUL is lost";
     LineSeparatorLost, "encoding.round-trip-jsonp", "U+2028 is lost over jsonp";
+    LineSeparatorIsLineEnd, "encoding.round-trip-xhr-streaming", "U+2028 comes as LF over xhr_streaming";
+    PercentTwice, "encoding.round-trip-eventsource", "percent signs are escaped twice over eventsource";
+    AmpersandAsHtml, "encoding.round-trip-htmlfile", "an ampersand comes as &amp; over htmlfile";
+    CutAtNul, "encoding.round-trip-websocket", "messages end at NUL over the websocket";
+    RawCutAtNul, "encoding.round-trip-raw-websocket", "messages end at NUL over the raw websocket";
 
     // Cookies.
     CookieMissing, "JsessionidCookie.test_xhr", "xhr does not set the cookie";
@@ -176,6 +191,9 @@ defects! {
     CookieOfPreflightMissing, "cookie.preflight", "preflights do not set the cookie";
     CookieOfErrorsMissing, "cookie.errors", "errors do not set the cookie";
     CookieReplaced, "JsessionidCookie.test_xhr", "the client's own cookie is replaced";
+    CookieOfXhrStreamingMissing, "JsessionidCookie.test_xhr_streaming", "xhr_streaming does not set the cookie";
+    CookieOfEventSourceMissing, "JsessionidCookie.test_eventsource", "eventsource does not set the cookie";
+    CookieOfHtmlFileMissing, "JsessionidCookie.test_htmlfile", "htmlfile does not set the cookie";
     CookieOfJsonpMissing, "JsessionidCookie.test_jsonp", "jsonp does not set the cookie";
 
     // Websockets.
@@ -228,6 +246,7 @@ defects! {
     HeadWithBody, "http.head", "HEAD is answered with a body";
     QueryCounts, "http.query-ignored", "a query makes every path unknown";
     UpgradeElsewhereEnds, "http.upgrade-elsewhere", "Upgrade on any URL ends the connection";
+    UpgradesToHttp2, "http.upgrade-h2c", "Upgrade: h2c is answered with 101";
     RequestInOnePacket, "http.split-request", "a request has to come in one packet";
     ChunkedBodyIgnored, "http.chunked-request-body", "a body in chunks is not read";
     ContinueMissing, "http.expect-continue", "who waits for 100 Continue waits for ever";

@@ -106,7 +106,9 @@ pub fn page(request: &Request, service: &Service, path: &str, defects: Defects) 
     Some(match path {
         "" | "/" if get => greeting(request, service, defects),
         "/info" if get => info(request, service, defects),
-        "/info" if request.method == "OPTIONS" => preflight(request, service, "OPTIONS, GET", defects),
+        "/info" if request.method == "OPTIONS" && !defects.has(Defect::PreflightOfInfoUnknown) => {
+            preflight(request, service, "OPTIONS, GET", defects)
+        }
         "/info" => method_not_allowed("OPTIONS, GET", defects),
         _ if is_iframe(path, defects) && !request.query.is_empty() && defects.has(Defect::IframeQueryCounts) => {
             not_found(defects)
@@ -146,6 +148,9 @@ fn is_iframe(path: &str, defects: Defects) -> bool {
     }
     if defects.has(Defect::IframeDotIsAny) {
         version = version.or(name.strip_suffix("xhtml"));
+    }
+    if defects.has(Defect::IframeVersionUnknown) {
+        version = version.filter(|version| version.is_empty());
     }
     let fits =
         |character: char| character.is_ascii_digit() || character.is_ascii_lowercase() || "-._".contains(character);

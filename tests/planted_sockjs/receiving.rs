@@ -61,18 +61,28 @@ impl Kind {
     /// A frame as it is on the wire.
     fn wrap(self, frame: &str, callback: &str, defects: Defects) -> Vec<u8> {
         let text = match self {
+            Self::XhrStreaming if defects.has(Defect::LineSeparatorIsLineEnd) => {
+                format!("{}\n", frame.replace("\\u2028", "\\n"))
+            }
             Self::Xhr | Self::XhrStreaming => format!("{frame}\n"),
             Self::EventSource => {
                 let name = if defects.has(Defect::EventNamed) { "event: frame\r\n" } else { "" };
                 format!("{name}data: {}\r\n\r\n", event_data(frame, defects))
             }
             Self::HtmlFile => {
-                format!("<script>\np({});\n</script>\r\n", script_string(frame, defects, Defect::ScriptEndRaw))
+                let mut string = script_string(frame, defects, Defect::ScriptEndRaw);
+                if defects.has(Defect::AmpersandAsHtml) {
+                    string = string.replace('&', "&amp;");
+                }
+                format!("<script>\np({string});\n</script>\r\n")
             }
             Self::Jsonp => {
                 let mut string = script_string(frame, defects, Defect::ScriptTagRaw);
                 if defects.has(Defect::LineSeparatorLost) {
                     string = string.replace("\\\\u2028", "");
+                }
+                if defects.has(Defect::ScriptCloseWithoutReason) {
+                    string = string.replace(r#",\"Go away!\""#, "");
                 }
                 if defects.has(Defect::ScriptUnquoted) {
                     string = frame.to_owned();
@@ -122,7 +132,7 @@ fn callback(request: &Request, kind: Kind, defects: Defects) -> std::result::Res
         found = found.filter(|callback| !callback.is_empty());
     }
     let Some(callback) = found else {
-        let missing = kind == Kind::HtmlFile && defects.has(Defect::PageCallbackMissing);
+        let missing = has(Defect::PageCallbackMissing, Defect::ScriptCallbackMissing);
         return Err(Answer::text(if missing { 404 } else { 500 }, r#""callback" parameter required"#));
     };
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
@@ -145,6 +155,9 @@ pub fn dressed(answer: Answer, request: &Request, service: &Service, defects: De
     let error = answer.status >= 400;
     let no_cookie = (path.ends_with("/xhr") && defects.has(Defect::CookieMissing))
         || (path.ends_with("/xhr_send") && defects.has(Defect::CookieOfSendMissing))
+        || (path.ends_with("/xhr_streaming") && defects.has(Defect::CookieOfXhrStreamingMissing))
+        || (path.ends_with("/eventsource") && defects.has(Defect::CookieOfEventSourceMissing))
+        || (path.ends_with("/htmlfile") && defects.has(Defect::CookieOfHtmlFileMissing))
         || (path.ends_with("/jsonp") && defects.has(Defect::CookieOfJsonpMissing))
         || (error && defects.has(Defect::CookieOfErrorsMissing));
     if !no_cookie {
@@ -261,6 +274,7 @@ impl Receiver<'_> {
             }
             let told = session.is_last(&frame);
             let endless = (self.kind == Kind::EventSource && defects.has(Defect::EventLimitIgnored))
+                || (self.kind == Kind::HtmlFile && defects.has(Defect::PageLimitIgnored))
                 || defects.has(Defect::LimitIgnored);
             let ends = told || (sent >= LIMIT && !endless);
             if ends && defects.has(Defect::LostAtTheLimit) {
@@ -312,7 +326,9 @@ impl Receiver<'_> {
         let still = match self.kind {
             Kind::Jsonp => defects.has(Defect::NoHeartbeatOnJsonp),
             Kind::Xhr => defects.has(Defect::NoHeartbeatOnPolls),
-            Kind::XhrStreaming | Kind::EventSource | Kind::HtmlFile => defects.has(Defect::NoHeartbeatOnStreams),
+            Kind::XhrStreaming => defects.has(Defect::NoHeartbeatOnXhrStreaming),
+            Kind::EventSource => defects.has(Defect::NoHeartbeatOnEventSource),
+            Kind::HtmlFile => defects.has(Defect::NoHeartbeatOnHtmlFile),
         };
         loop {
             if !session.has_receiver(self.id) {

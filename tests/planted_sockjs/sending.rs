@@ -15,6 +15,9 @@ fn payload(request: &Request, jsonp: bool, defects: Defects) -> Result<Vec<Strin
     let of_type = request.header("content-type").unwrap_or_default();
     if !jsonp {
         let odd = of_type.contains("octet-stream") || of_type.contains("form");
+        if of_type.contains("xml") && defects.has(Defect::XmlRefused) {
+            return Err(Refused::Payload);
+        }
         if odd && defects.has(Defect::TypeCounts) {
             return Err(Refused::Payload);
         }
@@ -28,6 +31,7 @@ fn payload(request: &Request, jsonp: bool, defects: Defects) -> Result<Vec<Strin
         return messages(form.strip_prefix("d=").unwrap_or_default().as_bytes(), defects);
     }
     match field(&form, "d").unwrap_or_default() {
+        array if array == b"[]" && defects.has(Defect::FormEmptyArrayIsMessage) => Ok(vec![String::new()]),
         array if array.is_empty() && defects.has(Defect::FormEmptyTaken) => Ok(Vec::new()),
         array => messages(&array, defects),
     }

@@ -135,7 +135,11 @@ pub fn script_string(frame: &str, defects: Defects, raw: Defect) -> String {
 
 /// A frame as the data of an event, which clients percent-decode.
 pub fn event_data(frame: &str, defects: Defects) -> String {
-    if defects.has(Defect::PercentRaw) { frame.to_owned() } else { frame.replace('%', "%25") }
+    match defects {
+        Defects(Some(Defect::PercentRaw)) => frame.to_owned(),
+        Defects(Some(Defect::PercentTwice)) => frame.replace('%', "%2525"),
+        _ => frame.replace('%', "%25"),
+    }
 }
 
 /// What a percent-encoded text means.

@@ -180,6 +180,10 @@ impl Socket<'_> {
                 if defects.has(Defect::OneOfAnArray) {
                     messages.truncate(1);
                 }
+                if defects.has(Defect::CutAtNul) {
+                    messages =
+                        messages.iter().map(|message| message.split('\0').next().unwrap_or("").to_owned()).collect();
+                }
                 session.take(messages);
                 true
             }
@@ -204,6 +208,9 @@ impl Socket<'_> {
         while let Some((opcode, mut message)) = self.message().await? {
             if message.is_empty() && defects.has(Defect::RawEmptyDropped) {
                 continue;
+            }
+            if defects.has(Defect::RawCutAtNul) {
+                message.truncate(message.iter().position(|byte| *byte == 0).unwrap_or(message.len()));
             }
             if defects.has(Defect::RawTextCut) {
                 message = String::from_utf8_lossy(&message).replace('\u{ffff}', "").into_bytes();
