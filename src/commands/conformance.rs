@@ -248,7 +248,7 @@ fn unwritable(file: &Path, why: &io::Error) -> String {
 
 impl Common {
     fn choice(&self) -> Choice {
-        Choice { filters: self.filters.clone(), slow: self.slow, level: self.level }
+        Choice { filters: self.filters.clone(), slow: self.slow, level: self.level, ..Choice::default() }
     }
 
     fn jobs(&self) -> u16 {

@@ -10,6 +10,8 @@ pub struct Choice {
     /// Parts of ids or groups, in any case: a check that has none of them is left out. Without any, all are in. One that begins with
     /// `!` takes out what has the rest of it.
     pub filters: Vec<String>,
+    /// Whole ids: nothing else is in. Without any, this leaves out nothing.
+    pub only: Vec<String>,
     /// Whether slow checks are in.
     pub slow: bool,
     /// The least level that is in; all of them without.
@@ -20,6 +22,9 @@ impl Choice {
     /// Whether a check is listed and reported at all. A slow one may be in and yet not run, which its report says.
     pub fn has(&self, rule: &Rule) -> bool {
         if self.level.is_some_and(|least| rule.level > least) {
+            return false;
+        }
+        if !self.only.is_empty() && !self.only.iter().any(|only| only == rule.id) {
             return false;
         }
         let (id, group) = (rule.id.to_lowercase(), rule.group.to_lowercase());
@@ -53,6 +58,16 @@ mod tests {
         };
         assert!(has(&[]) && has(&["xhrpolling"]) && has(&["XHR P"]) && has(&["other", "test_transport"]));
         assert!(!has(&["other"]) && !has(&["xhr", "!transport"]) && !has(&["!XHR"]) && has(&["!other"]));
+    }
+
+    #[test]
+    fn an_id_of_only_is_a_whole_one() {
+        let has = |only: &[&str]| {
+            let only = only.iter().map(|id| (*id).to_owned()).collect();
+            Choice { only, ..Choice::default() }.has(&RULE)
+        };
+        assert!(has(&[]) && has(&["XhrPolling.test_transport"]) && has(&["other", RULE.id]));
+        assert!(!has(&["other"]) && !has(&["XhrPolling"]) && !has(&["xhrpolling.test_transport"]));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! Does not know: how much a server keeps for a peer that does not read. It need not keep anything.
 
+use tokio::time::Instant;
+
 use super::receiver::{Over, Receiver, Transport};
-use super::{SOCKJS, check, lives, open_websocket, same, tenths};
+use super::{SOCKJS, check, lives, open_websocket, same, seconds, tenths};
 use crate::conformance::sockjs::Probe;
 use crate::conformance::sockjs::probe::array;
 use crate::conformance::sockjs::visit::{Visit, decoded};
@@ -20,8 +22,8 @@ const MOST: usize = 512 << 10;
 const RESPONSES: usize = 3;
 /// What a reader that does not read is sent at once.
 const FLOOD: usize = 256 << 10;
-/// How often it is sent that, over one transport: 3 MiB, more than the buffers of two sockets hold.
-const FLOODS: usize = 12;
+/// How often it is sent that, over one transport: 6 MiB, more than the buffers of two sockets hold.
+const FLOODS: usize = 24;
 
 pub(super) const CHECKS: &[Check<Probe>] = &[
     check(
@@ -136,6 +138,11 @@ async fn slow_reader(probe: &Probe) -> Result<(), Stop> {
             if socket.websocket().send(&frame).await.is_err() {
                 break;
             }
+            undisturbed(&visit).await?;
+        }
+        // The server may have most of it still to read, and its answers to write.
+        let until = Instant::now() + seconds(probe, 1);
+        while Instant::now() < until {
             undisturbed(&visit).await?;
         }
         lives(&visit).await?;

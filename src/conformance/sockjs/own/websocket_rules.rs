@@ -26,6 +26,16 @@ pub(super) const CHECKS: &[Check<Probe>] = &[
     check(
         Level::Should,
         GROUP,
+        "websocket.connection-needed",
+        "RFC 6455, section 4.2.1",
+        "a handshake whose Connection header does not name the upgrade is no handshake, whatever else it has",
+        "Connection is about one hop: a proxy that does not name the upgrade there still talks HTTP. A server that upgrades all \
+         the same talks websocket to it, and whose request comes next on that connection nobody knows.",
+        |probe| Box::pin(connection_needed(probe)),
+    ),
+    check(
+        Level::Should,
+        GROUP,
         "websocket.version",
         "RFC 6455, section 4.4",
         "a handshake of version 8 is refused with 400 or 426",
@@ -111,6 +121,19 @@ async fn connection_list(probe: &Probe) -> Result<(), Stop> {
         socket.expect("o").await?;
     }
     Ok(())
+}
+
+async fn connection_needed(probe: &Probe) -> Result<(), Stop> {
+    let visit = probe.echo();
+    open_websocket(&visit.another()).await?;
+    for connection in ["close", "keep-alive"] {
+        let request = Request::websocket(visit.session("/websocket")).without("Connection");
+        if visit.handshake(&request.header("Connection", connection)).await?.is_ok() {
+            let seen = format!("an open websocket with Connection: {connection}");
+            return Err(visit.fail(seen, "status 400, or another one that is not 101"));
+        }
+    }
+    visit.done()
 }
 
 async fn version(probe: &Probe) -> Result<(), Stop> {
