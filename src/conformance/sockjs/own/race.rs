@@ -22,6 +22,8 @@ const AT_ONCE: usize = 5;
 /// Messages that are sent while somebody polls for them, and how many at once.
 const MESSAGES: usize = 200;
 const BATCH: usize = 4;
+/// After so many batches there is a pause.
+const PAUSE: usize = 5;
 /// Sessions that talk at the same time.
 const SESSIONS: usize = 20;
 
@@ -128,8 +130,12 @@ async fn poll_and_send(probe: &Probe) -> Result<(), Stop> {
     visit.open().await?;
     let sent: Vec<_> = (0..MESSAGES).map(|number| format!("message {number}")).collect();
     let sending = async {
-        for messages in sent.chunks(BATCH) {
+        for (number, messages) in sent.chunks(BATCH).enumerate() {
             visit.send(messages).await?;
+            // Now and then the one who polls is to catch up, and to wait for what comes next.
+            if number % PAUSE == 0 {
+                sleep(tenths(probe, 1)).await;
+            }
         }
         Ok::<_, Stop>(())
     };
