@@ -95,6 +95,7 @@ defects! {
     SessionsForAMoment, "session.disconnect-delay", "sessions without a receiver are gone at once";
     AttachedSessionsExpire, "session.kept-while-attached", "sessions end some time after they were attached";
     SendsProlong, "session.send-does-not-prolong", "sends keep a session";
+    SendAccepted, "session.client-library", "xhr_send is answered with 202";
     SessionsOneByOne, "race.many-sessions", "a session that opens ends the one before it";
 
     // Polls.

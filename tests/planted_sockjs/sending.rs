@@ -45,6 +45,7 @@ pub fn send(server: &Arc<Server>, service: &Service, session: &str, jsonp: bool,
         (true, false) => Answer::text(200, "ok"),
         (true, true) => Answer::text(200, ""),
         (false, _) if defects.has(Defect::SendSaysOk) => Answer::text(200, ""),
+        (false, _) if defects.has(Defect::SendAccepted) => Answer::text(202, ""),
         (false, _) if defects.has(Defect::SendWithoutType) => Answer::empty(204),
         (false, _) => Answer::text(204, ""),
     };
