@@ -4,6 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::{Level, Rule};
 use crate::wire::{Fault, Spent};
 
@@ -77,7 +79,7 @@ pub struct Report {
 }
 
 /// How many of the checks of one kind have which verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Score {
     /// Met, older editions included.
     pub passed: usize,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::words::{is_unseen, remark, token, verdict, when};
-use crate::conformance::{self, Level, Outcome, Verdict};
+use crate::conformance::{self, Level, Outcome, Score, Verdict};
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -71,21 +71,6 @@ pub struct ByLevel<T> {
     pub may: T,
 }
 
-/// How many checks have which verdict.
-#[derive(Debug, Serialize)]
-pub struct Score {
-    /// Met, older editions included.
-    pub passed: usize,
-    /// Of these, how many in the way of an older edition.
-    pub vintage: usize,
-    /// Not met.
-    pub failed: usize,
-    /// Not claimed by the server.
-    pub not_offered: usize,
-    /// Not looked at.
-    pub skipped: usize,
-}
-
 /// A group of checks.
 #[derive(Debug, Serialize)]
 pub struct Group<'r> {
@@ -138,10 +123,7 @@ pub struct Failure<'r> {
 impl<'r> From<&'r conformance::Report> for Report<'r> {
     fn from(report: &'r conformance::Report) -> Self {
         let conformance::Report { suite, target, facts, started, took, spent, outcomes } = report;
-        let group = |(name, outcomes): (&'r str, Vec<&Outcome>)| {
-            let score = conformance::Score::of(outcomes).into();
-            Group { name, score }
-        };
+        let group = |(name, outcomes): (&'r str, Vec<&Outcome>)| Group { name, score: Score::of(outcomes) };
         Self {
             version: 1,
             suite,
@@ -152,8 +134,8 @@ impl<'r> From<&'r conformance::Report> for Report<'r> {
             spent: Spent { connections: spent.connections, sent: spent.sent, received: spent.received },
             summary: verdict(report),
             holds: ByLevel::of(|level| report.holds(level)),
-            score: report.score().into(),
-            levels: ByLevel::of(|level| report.score_of(level).into()),
+            score: report.score(),
+            levels: ByLevel::of(|level| report.score_of(level)),
             groups: report.groups().into_iter().map(group).collect(),
             checks: outcomes.iter().map(Check::from).collect(),
         }
@@ -163,13 +145,6 @@ impl<'r> From<&'r conformance::Report> for Report<'r> {
 impl<T> ByLevel<T> {
     fn of(value: impl Fn(Level) -> T) -> Self {
         Self { must: value(Level::Must), should: value(Level::Should), may: value(Level::May) }
-    }
-}
-
-impl From<conformance::Score> for Score {
-    fn from(score: conformance::Score) -> Self {
-        let conformance::Score { passed, vintage, failed, not_offered, skipped } = score;
-        Self { passed, vintage, failed, not_offered, skipped }
     }
 }
 

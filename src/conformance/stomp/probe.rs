@@ -81,6 +81,18 @@ impl Probe {
         Ok(conversation)
     }
 
+    /// Opens a conversation in that version that is subscribed, as `s`, to a topic of its own; and the topic.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Probe::connect`], and the check fails if the subscription is refused.
+    pub async fn listener(&self, version: Version) -> Result<(Conversation<'_>, String), Stop> {
+        let mut conversation = self.connect(version).await?;
+        let topic = self.topic();
+        conversation.subscribe("s", &topic).await?;
+        Ok((conversation, topic))
+    }
+
     /// The CONNECT of that version: without heart-beats, with the login if there is one.
     pub fn connect_frame(&self, version: Version) -> Frame {
         match version {

@@ -5,6 +5,7 @@
 use super::{GO_AWAY, must, should};
 use crate::conformance::sockjs::Probe;
 use crate::conformance::sockjs::answer::Answer;
+use crate::conformance::sockjs::receiving::Receiving;
 use crate::conformance::{Check, Stop};
 use crate::wire::{Framing, Request, shown};
 
@@ -86,14 +87,19 @@ async fn http10_streaming(probe: &Probe) -> Result<(), Stop> {
     let request = visit.post("/xhr_streaming").http10().header("Connection", "Keep-Alive");
     let mut stream = visit.begin(&request).await?;
     stream.answer().status(200)?.no_header("Transfer-Encoding")?.no_header("Content-Length")?;
+    whole(&mut stream).await?;
+    visit.done()
+}
+
+/// The body of a stream of the close service, from its prelude to its end.
+async fn whole(stream: &mut Receiving) -> Result<(), Stop> {
     let prelude = stream.until("\n").await?;
     if !prelude.starts_with(b"h") {
         return Err(stream.fail(shown(prelude), "a prelude of h"));
     }
     stream.expect("o\n").await?;
     stream.expect(format!("{GO_AWAY}\n")).await?;
-    stream.ends().await?;
-    visit.done()
+    stream.ends().await
 }
 
 async fn http11_synchronous(probe: &Probe) -> Result<(), Stop> {
@@ -117,13 +123,7 @@ async fn http11_streaming(probe: &Probe) -> Result<(), Stop> {
     let visit = probe.close()?;
     let mut stream = visit.begin(&visit.post("/xhr_streaming").header("Connection", "Keep-Alive")).await?;
     stream.answer().status(200)?.no_header("Content-Length")?.header("Transfer-Encoding", "chunked")?;
-    let prelude = stream.until("\n").await?;
-    if !prelude.starts_with(b"h") {
-        return Err(stream.fail(shown(prelude), "a prelude of h"));
-    }
-    stream.expect("o\n").await?;
-    stream.expect(format!("{GO_AWAY}\n")).await?;
-    stream.ends().await?;
+    whole(&mut stream).await?;
     visit.done()
 }
 

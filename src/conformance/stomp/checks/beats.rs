@@ -212,9 +212,7 @@ async fn line_feed(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn none(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.silence("nothing").await?;
     client.pieces.clear();
     client.silence_for(WISH * 4, "neither a frame nor the end, since no heart-beats were agreed on").await?;

@@ -295,9 +295,7 @@ async fn plain_values(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn first(probe: &Probe) -> Result<(), Stop> {
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut stranger = probe.open().await?;
     let wanted = "a refusal of what comes before CONNECT: ERROR or the end";
     stranger.send(&message(&topic, "from nobody")).await?;
@@ -331,9 +329,7 @@ async fn disconnect(probe: &Probe) -> Result<(), Stop> {
         let client = probe.connect(Version::V1_2).await?;
         client.leave().await?;
     }
-    let mut last = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    last.subscribe("s", &topic).await?;
+    let (mut last, topic) = probe.listener(Version::V1_2).await?;
     last.publish(&topic, "back").await?;
     let message = last.body("back").await?;
     let line = format!("destination:{topic}");

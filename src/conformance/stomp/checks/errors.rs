@@ -182,9 +182,7 @@ async fn nothing_after(probe: &Probe) -> Result<(), Stop> {
 
 async fn rest_is_not_done(probe: &Probe) -> Result<(), Stop> {
     probe.needs(Claim::Errors)?;
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     client.write([wrong().encode(Version::V1_2), message(&topic, "behind it").encode(Version::V1_2)].concat()).await?;
     client.refused("a refusal of the SEND without destination").await?;
@@ -193,9 +191,7 @@ async fn rest_is_not_done(probe: &Probe) -> Result<(), Stop> {
 
 async fn before_it_is_done(probe: &Probe) -> Result<(), Stop> {
     probe.needs(Claim::Errors)?;
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     client.write([message(&topic, "before it").encode(Version::V1_2), wrong().encode(Version::V1_2)].concat()).await?;
     client.refused("a refusal of the SEND without destination").await?;
@@ -204,9 +200,7 @@ async fn before_it_is_done(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn others_go_on(probe: &Probe) -> Result<(), Stop> {
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     client.send(&wrong()).await?;
     if probe.has(Claim::Errors) {

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::{entry, rule};
 use crate::conformance::Level::{May, Must, Should};
 use crate::conformance::Stop;
-use crate::conformance::stomp::conversation::Conversation;
 use crate::conformance::stomp::dialect::Claim;
 use crate::conformance::stomp::probe::{Probe, message, subscription};
 use crate::conformance::stomp::{Entry, Over};
@@ -237,16 +236,8 @@ pub(super) static CHECKS: &[Entry] = &[
     ),
 ];
 
-/// A client that is subscribed to a topic of its own.
-async fn listening(probe: &Probe, version: Version) -> Result<(Conversation<'_>, String), Stop> {
-    let mut client = probe.connect(version).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
-    Ok((client, topic))
-}
-
 async fn only_line_ends_between(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     for body in ["one", "two", "three"] {
         client.published(&topic, body).await?;
         client.body(body).await?;
@@ -279,7 +270,7 @@ async fn crlf(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn line_ends_between(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.write("\n").await?;
     client.write("\n\n\r\n\n").await?;
     client.write(format!("\nSEND\ndestination:{topic}\n\none\0\n\r\n\nSEND\ndestination:{topic}\n\ntwo\0\n")).await?;
@@ -287,13 +278,13 @@ async fn line_ends_between(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn nuls_between(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_1).await?;
+    let (mut client, topic) = probe.listener(Version::V1_1).await?;
     client.write(format!("SEND\ndestination:{topic}\n\none\0\n\0\0\nSEND\ndestination:{topic}\n\ntwo\0\0")).await?;
     client.bodies(&["one", "two"]).await
 }
 
 async fn nul_in_body(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let body = "\0a\0\0SEND\n\n\0b";
     client.write(format!("SEND\ndestination:{topic}\ncontent-length:{}\n\n{body}\0", body.len())).await?;
     let received = client.body(body).await?;
@@ -304,14 +295,14 @@ async fn nul_in_body(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn without_length(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.write(format!("SEND\ndestination:{topic}\n\nfirst line\nsecond: line\n\n\0")).await?;
     client.body("first line\nsecond: line\n\n").await?;
     Ok(())
 }
 
 async fn octets(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     for body in ["Grüße", "née €", "\u{1f600}\u{1f600}"] {
         client.write(format!("SEND\ndestination:{topic}\ncontent-length:{}\n\n{body}\0", body.len())).await?;
         let received = client.body(body).await?;
@@ -324,14 +315,14 @@ async fn octets(probe: &Probe) -> Result<(), Stop> {
 
 async fn bad_length(probe: &Probe, length: &str, body: &str) -> Result<(), Stop> {
     probe.needs(Claim::Malformed)?;
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.write(format!("SEND\ndestination:{topic}\ncontent-length:{length}\n\n{body}\0\n\0\n")).await?;
     client.refused("a refusal of the content-length: ERROR or the end").await?;
     Ok(())
 }
 
 async fn length_zero(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client
         .write(format!("SEND\ndestination:{topic}\ncontent-length:0\n\n\0SEND\ndestination:{topic}\n\nnext\0"))
         .await?;
@@ -339,7 +330,7 @@ async fn length_zero(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn cut_anywhere(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let frame = format!("SEND\ndestination:{topic}\nfoo:a\\cb\ncontent-length:5\n\nh\0llo\0");
     // Once byte for byte, then cut in two at places where readers have gone wrong.
     for byte in frame.as_bytes() {
@@ -360,7 +351,7 @@ async fn cut_anywhere(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn over_messages(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let head = format!("SEND\ndestination:{topic}\ncontent-");
     client.write(head).await?;
     client.write("length:11\n\nhello").await?;
@@ -372,9 +363,7 @@ async fn over_messages(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn several_at_once(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let mut bytes = Vec::new();
     for number in 0..20 {
         bytes.extend_from_slice(&message(&topic, number.to_string()).encode(Version::V1_2));
@@ -392,7 +381,7 @@ async fn several_at_once(probe: &Probe) -> Result<(), Stop> {
 
 async fn large_body(probe: &Probe) -> Result<(), Stop> {
     probe.needs(Claim::LargeMessages)?;
-    let (mut client, topic) = listening(probe, Version::V1_2).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let body: String = ('a'..='z').cycle().take(64 << 10).collect();
     client.publish(&topic, body.clone()).await?;
     let wanted = "a MESSAGE with all 65536 bytes";
@@ -410,7 +399,7 @@ async fn unknown_command(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn command_case(probe: &Probe) -> Result<(), Stop> {
-    let (mut listener, topic) = listening(probe, Version::V1_2).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     client.write(format!("send\ndestination:{topic}\n\nwrong\0")).await?;
     listener.silence("no message of a frame whose command is send").await

@@ -225,9 +225,7 @@ pub(super) static CHECKS: &[Entry] = &[
 ];
 
 async fn escapes(probe: &Probe, version: Version, value: &str, written: &str) -> Result<(), Stop> {
-    let mut client = probe.connect(version).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(version).await?;
     client.write(format!("SEND\ndestination:{topic}\nfoo:{written}\n\nhello\0")).await?;
     let received = client.body("hello").await?;
     client.header(&received, "foo", value)?;
@@ -236,18 +234,14 @@ async fn escapes(probe: &Probe, version: Version, value: &str, written: &str) ->
 }
 
 async fn escaped_names(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.send(&message(&topic, "hello").with("fo:o\\", "bar")).await?;
     let received = client.body("hello").await?;
     client.header(&received, "fo:o\\", "bar")
 }
 
 async fn no_escapes(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_0).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_0).await?;
     client.write(format!("SEND\ndestination:{topic}\nfoo:C\\cnew\\temp\n\nhello\0")).await?;
     let received = client.body("hello").await?;
     let line = "foo:C\\cnew\\temp";
@@ -272,9 +266,7 @@ async fn each_in_its_version(probe: &Probe) -> Result<(), Stop> {
 
 async fn undefined(probe: &Probe, version: Version, value: &str) -> Result<(), Stop> {
     probe.needs(Claim::Malformed)?;
-    let mut client = probe.connect(version).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(version).await?;
     client.write(format!("SEND\ndestination:{topic}\nfoo:{value}\n\nhello\0")).await?;
     client.refused("a refusal of the undefined escape: ERROR or the end").await?;
     Ok(())
@@ -292,18 +284,14 @@ async fn first_wins(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn utf_8(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.send(&message(&topic, "hello").with("größe", "née €\u{1f600}")).await?;
     let received = client.body("hello").await?;
     client.header(&received, "größe", "née €\u{1f600}")
 }
 
 async fn blanks(probe: &Probe, version: Version) -> Result<(), Stop> {
-    let mut client = probe.connect(version).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(version).await?;
     client.write(format!("SEND\ndestination:{topic}\nfoo: a b  \n\nhello\0")).await?;
     let received = client.body("hello").await?;
     let line = "foo: a b  ";
@@ -311,27 +299,21 @@ async fn blanks(probe: &Probe, version: Version) -> Result<(), Stop> {
 }
 
 async fn padding(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_0).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_0).await?;
     client.write(format!("SEND\ndestination: {topic}\n\nhello\0")).await?;
     client.body("hello").await?;
     Ok(())
 }
 
 async fn empty_value(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.send(&message(&topic, "hello").with("foo", "")).await?;
     let received = client.body("hello").await?;
     client.header(&received, "foo", "")
 }
 
 async fn case(probe: &Probe) -> Result<(), Stop> {
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     client.write(format!("SEND\nDestination:{topic}\n\nhello\0")).await?;
     listener.silence("no message of a SEND that has Destination in place of destination").await

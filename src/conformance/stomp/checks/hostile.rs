@@ -192,9 +192,7 @@ async fn endless_header(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn many_headers(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let headers: String = (0..10_000).map(|number| format!("h{number}:{number}\n")).collect();
     client.write(format!("SEND\ndestination:{topic}\n{headers}\nhello\0")).await?;
     // A MESSAGE, an ERROR or the end: in time is all that is wanted.
@@ -203,9 +201,7 @@ async fn many_headers(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn announced_length(probe: &Probe) -> Result<(), Stop> {
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     client.write(format!("SEND\ndestination:{topic}\ncontent-length:2000000000\n\nhello\0")).await?;
     listener.silence("no MESSAGE of a frame that is not complete").await?;
@@ -215,9 +211,7 @@ async fn announced_length(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn half_a_frame(probe: &Probe) -> Result<(), Stop> {
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     client.write(format!("SEND\ndestination:{topic}\n\nhalf of it")).await?;
     client.line.finish().await;
@@ -227,9 +221,7 @@ async fn half_a_frame(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn others_go_on(probe: &Probe) -> Result<(), Stop> {
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     for nonsense in
         [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"SEND\n\xff\xff:\xff\n\n\0", b"\0\0\0\0GET / \0"]
     {
@@ -242,9 +234,7 @@ async fn others_go_on(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn many_at_once(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     // Nine of ten to where nobody listens: how much one client may have waiting for it is another matter.
     let nine = format!("SEND\ndestination:{}\n\n\0\n", probe.topic()).repeat(9);
     for number in 0..10 {

@@ -332,9 +332,7 @@ async fn end(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn nothing_after_disconnect(probe: &Probe) -> Result<(), Stop> {
-    let mut listener = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    listener.subscribe("s", &topic).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut client = listener.beside(Version::V1_2).await?;
     let frames =
         [Frame::new(Command::Disconnect).encode(Version::V1_2), message(&topic, "too late").encode(Version::V1_2)];

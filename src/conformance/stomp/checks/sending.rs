@@ -211,15 +211,8 @@ pub(super) static CHECKS: &[Entry] = &[
     ),
 ];
 
-async fn listening(probe: &Probe) -> Result<(Conversation<'_>, String), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
-    Ok((client, topic))
-}
-
 async fn delivered(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let mut sender = client.beside(Version::V1_2).await?;
     for body in ["hello", " line\nline: \\n\r\n", "[\"a\",{\"b\":null}]"] {
         sender.published(&topic, body).await?;
@@ -247,7 +240,7 @@ async fn message_headers(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn message_destination(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.publish(&topic, "hello").await?;
     let received = client.body("hello").await?;
     client.header(&received, "destination", &topic)
@@ -275,7 +268,7 @@ async fn message_ids(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn user_headers(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let own = [("foo", "bar"), ("x-type", "Order"), ("priority-class", "7"), ("tenant_id", "0042")];
     let mut frame = message(&topic, "hello");
     for (name, value) in own {
@@ -292,7 +285,7 @@ async fn user_headers(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn content_type(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     for kind in ["application/json", "text/plain;charset=utf-8"] {
         client.send(&message(&topic, "{}").with("content-type", kind)).await?;
         let received = client.body("{}").await?;
@@ -302,7 +295,7 @@ async fn content_type(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn bytes(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let body: Vec<u8> = (0..=255).chain([0xc3, 0x28, 0xed, 0xa0, 0x80, 0xff]).collect();
     let frame = message(&topic, body.clone()).with("content-type", "application/octet-stream");
     client.send(&frame).await?;
@@ -311,7 +304,7 @@ async fn bytes(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn empty_body(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.send(&message(&topic, "").with("foo", "bar")).await?;
     let received = client.body("").await?;
     client.header(&received, "foo", "bar")
@@ -327,7 +320,7 @@ async fn without_destination(probe: &Probe) -> Result<(), Stop> {
 
 async fn order(probe: &Probe) -> Result<(), Stop> {
     probe.needs(Claim::Order)?;
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let mut sender = client.beside(Version::V1_2).await?;
     for number in 0..60 {
         sender.publish(&topic, number.to_string()).await?;
@@ -339,7 +332,7 @@ async fn order(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn not_forged(probe: &Probe) -> Result<(), Stop> {
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.send(&message(&topic, "hello").with("subscription", "forged")).await?;
     let wanted = "a MESSAGE of the subscription s, or a refusal of the SEND";
     if let Some(received) = client.answer(wanted).await?
@@ -354,7 +347,7 @@ async fn not_forged(probe: &Probe) -> Result<(), Stop> {
 
 async fn receipt_is_not_passed_on(probe: &Probe) -> Result<(), Stop> {
     probe.needs(Claim::Receipts)?;
-    let (mut client, topic) = listening(probe).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.send(&message(&topic, "hello").with("receipt", "r-1")).await?;
     let received = client.body("hello").await?;
     let passed = received.frame.headers.get("receipt").is_some();
@@ -362,7 +355,7 @@ async fn receipt_is_not_passed_on(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn topic(probe: &Probe) -> Result<(), Stop> {
-    let (mut first, topic) = listening(probe).await?;
+    let (mut first, topic) = probe.listener(Version::V1_2).await?;
     let mut second = first.beside(Version::V1_2).await?;
     second.subscribe("t", &topic).await?;
     first.publish(&topic, "hello").await?;
@@ -406,7 +399,7 @@ async fn queue_to_one(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn and_leave(probe: &Probe) -> Result<(), Stop> {
-    let (mut listener, topic) = listening(probe).await?;
+    let (mut listener, topic) = probe.listener(Version::V1_2).await?;
     let mut passer_by = Conversation::open(probe, listener.transcript()).await?;
     let frames = [
         probe.connect_frame(Version::V1_2).encode(Version::V1_2),

@@ -270,9 +270,7 @@ async fn any_id(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn unsubscribe(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.publish(&topic, "before").await?;
     client.body("before").await?;
     client.settle(with(Command::Unsubscribe, "id", "s")).await?;

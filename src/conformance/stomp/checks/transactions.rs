@@ -190,13 +190,10 @@ pub(super) static CHECKS: &[Entry] = &[
 
 const TX: &str = "tx1";
 
-/// A client that is subscribed to a topic of its own, and the topic.
+/// A client that is subscribed to a topic of its own, and the topic, where there are transactions.
 async fn listening(probe: &Probe) -> Result<(Conversation<'_>, String), Stop> {
     probe.needs(Claim::Transactions)?;
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
-    Ok((client, topic))
+    probe.listener(Version::V1_2).await
 }
 
 fn within(transaction: &str, topic: &str, body: &str) -> Frame {

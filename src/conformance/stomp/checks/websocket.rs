@@ -215,9 +215,7 @@ async fn subprotocol_is_no_version(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn text_and_binary(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.publish(&topic, "as text").await?;
     client.body("as text").await?;
     let frame = message(&topic, "as bytes").encode(Version::V1_2);
@@ -227,9 +225,7 @@ async fn text_and_binary(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn text_for_text(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     client.publish(&topic, "Grüße").await?;
     client.body("Grüße").await?;
     let text = client.pieces.iter().all(|(kind, _)| *kind == Kind::Text);
@@ -237,9 +233,7 @@ async fn text_for_text(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn one_frame_a_message(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     // Less than 16 KiB, which is what a message may have in Spring and what stompjs cuts at.
     let large: String = ('a'..='z').cycle().take(12_000).collect();
     let mut sender = client.beside(Version::V1_2).await?;
@@ -266,9 +260,7 @@ async fn one_frame_a_message(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn fragments(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     for frame in fragmented(&topic) {
         raw(&mut client, &frame).await?;
     }
@@ -277,9 +269,7 @@ async fn fragments(probe: &Probe) -> Result<(), Stop> {
 }
 
 async fn ping(probe: &Probe) -> Result<(), Stop> {
-    let mut client = probe.connect(Version::V1_2).await?;
-    let topic = probe.topic();
-    client.subscribe("s", &topic).await?;
+    let (mut client, topic) = probe.listener(Version::V1_2).await?;
     let [first, second, third] = fragmented(&topic);
     for frame in [first, WebSocketFrame::control(Opcode::Ping, "here?"), second, third] {
         raw(&mut client, &frame).await?;
