@@ -112,7 +112,7 @@ pub(super) const CHECKS: &[Check<Probe>] = &[
 ];
 
 async fn connection_list(probe: &Probe) -> Result<(), Stop> {
-    for connection in ["keep-alive, Upgrade", "keep-alive,upgrade", "UPGRADE"] {
+    for connection in ["keep-alive, Upgrade", "keep-alive,upgrade"] {
         let visit = probe.echo();
         // Whether there are websockets at all.
         open_websocket(&visit.another()).await?;
