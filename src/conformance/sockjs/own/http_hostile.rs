@@ -40,7 +40,7 @@ pub(super) const CHECKS: &[Check<Probe>] = &[
 ];
 
 /// What is sent in place of a request.
-const GARBAGE: [&[u8]; 9] = [
+const GARBAGE: [&[u8]; 8] = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     b"SSH-2.0-OpenSSH_9.9\r\n\r\n",
     b"\x00\xff\x00\xff\x80\x81\r\n\r\n",
@@ -49,7 +49,6 @@ const GARBAGE: [&[u8]; 9] = [
     b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\nx",
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n",
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ];
 
 async fn garbage(probe: &Probe) -> Result<(), Stop> {

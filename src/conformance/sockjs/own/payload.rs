@@ -50,7 +50,7 @@ pub(super) const CHECKS: &[Check<Probe>] = &[
         |probe| Box::pin(order(probe)),
     ),
     check(
-        Level::Must,
+        Level::Should,
         GROUP,
         "payload.large",
         SOCKJS,

@@ -130,13 +130,13 @@ impl Transport {
                 let wanted = "<script>, LF, p(\"the frame\");, LF, </script> and a line end";
                 let call = text.strip_prefix("<script>\n").and_then(|rest| rest.trim_end().strip_suffix("\n</script>"));
                 let literal = call.and_then(|call| call.strip_prefix("p(")?.strip_suffix(");")).ok_or(wanted)?;
-                serde_json::from_str(literal).map_err(|_| wanted)
+                script_text(literal).ok_or(wanted)
             }
             Self::Jsonp => {
                 let wanted = "/**/callback(\"the frame\"); and a line end";
                 let call = text.strip_prefix("/**/").unwrap_or(text).trim_end();
                 let literal = call.strip_prefix(CALLBACK).and_then(|call| call.strip_prefix('(')?.strip_suffix(");"));
-                serde_json::from_str(literal.ok_or(wanted)?).map_err(|_| wanted)
+                literal.and_then(script_text).ok_or(wanted)
             }
         }
     }
@@ -416,6 +416,24 @@ impl<'v, 'p> Receiver<'v, 'p> {
     }
 }
 
+/// What a literal of a script says. Scripts know escapes that JSON does not; those that servers write are read too.
+fn script_text(literal: &str) -> Option<String> {
+    let mut json = String::with_capacity(literal.len());
+    let mut chars = literal.chars();
+    while let Some(c) = chars.next() {
+        match (c, (c == '\\').then(|| chars.next()).flatten()) {
+            (_, Some('\'')) => json.push('\''),
+            (_, Some('v')) => json.push_str("\\u000b"),
+            (_, Some('x')) => json.push_str("\\u00"),
+            (c, escaped) => {
+                json.push(c);
+                json.extend(escaped);
+            }
+        }
+    }
+    serde_json::from_str(&json).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -476,6 +494,15 @@ mod tests {
                 let whole = transport.frame(&frames[..cut]);
                 assert_eq!(whole, (cut >= frame.len()).then_some(frame.len()), "{transport:?} {cut}");
             }
+        }
+    }
+
+    #[test]
+    fn escapes_of_scripts_are_read_beside_those_of_json() {
+        let read = |literal| script_text(literal);
+        assert_eq!(read(r#""it\'s \x3c\/script\u003e \\' \"""#).as_deref(), Some("it's </script> \\' \""));
+        for broken in ["", "\"", r#""\""#, r#""\q""#, "x", "1"] {
+            assert_eq!(read(broken), None, "{broken}");
         }
     }
 }

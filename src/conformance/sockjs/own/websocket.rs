@@ -52,7 +52,7 @@ pub(super) const CHECKS: &[Check<Probe>] = &[
         |probe| Box::pin(pipelined_frames(probe)),
     ),
     check(
-        Level::Must,
+        Level::Should,
         GROUP,
         "websocket.large-message",
         SOCKJS,
