@@ -24,7 +24,7 @@
 //! # Ok(())
 //! # }
 //! ```
-
+//!
 //! # Looking at other servers
 //!
 //! [`client`] speaks to any server of SockJS and STOMP, [`conformance`] checks one against the rules of the protocols, and [`doctor`]
