@@ -6,10 +6,8 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use support::{Gateway, test_services};
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use towpath::conformance::sockjs::{Services, Settings, examine, rules};
 use towpath::conformance::{Options, Report, Verdict};
@@ -66,51 +64,6 @@ fn every_rule_says_what_it_demands_and_why() {
         assert!(!demand.is_empty() && !demand.contains('\n') && !demand.ends_with('.'), "{}: {demand}", rule.id);
         assert!(rule.why.len() > 40 && rule.why.ends_with('.'), "{}: {}", rule.id, rule.why);
         assert!(!rule.source.is_empty() && !rule.group.is_empty(), "{}", rule.id);
-    }
-}
-
-/// A server that says the first text once to everybody, and the second one for ever; without that it hangs up, or waits.
-async fn no_server(first: &'static str, forever: Option<&'static str>, hangs_up: bool) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the system has a free port");
-    let address = listener.local_addr().expect("it listens");
-    tokio::spawn(async move {
-        while let Ok((mut peer, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let _ = peer.write_all(first.as_bytes()).await;
-                while let Some(text) = forever
-                    && peer.write_all(text.as_bytes()).await.is_ok()
-                {}
-                if !hangs_up {
-                    std::future::pending::<()>().await;
-                }
-            });
-        }
-    });
-    address
-}
-
-/// Whatever is at the other end, each check ends by itself and says what it saw.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_server_fails_every_check_in_time() {
-    let limits = Limits { patience: Duration::from_millis(50), head: 4096, body: 4096 };
-    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (first, forever, hangs_up) in [
-        ("", None, true),
-        ("", None, false),
-        ("SSH-2.0-OpenSSH_9.9\r\n", None, true),
-        ("HTTP/1.1 200 OK\r\nX: ", Some("x"), false),
-        (head, Some("1\r\nx\r\n"), false),
-        (head, None, false),
-    ] {
-        let server = no_server(first, forever, hangs_up).await;
-        let report = report_of(server, limits).await.expect("somebody listens");
-        assert_eq!(report.outcomes.len(), rules().len());
-        for outcome in report.outcomes.iter().filter(|outcome| !outcome.rule.slow) {
-            let Verdict::Failed(failure) = &outcome.verdict else {
-                panic!("{first:?} and {forever:?}: {} {:?}", outcome.rule.id, outcome.verdict)
-            };
-            assert!(!failure.reproduce.is_empty(), "{first:?} and {forever:?}: {} {failure:?}", outcome.rule.id);
-        }
     }
 }
 

@@ -151,6 +151,28 @@ async fn endless_heads_and_bodies_have_an_end() {
     }
 }
 
+/// What comes in pieces that are as good as nothing has an end, too, and so has what is passed over.
+#[tokio::test]
+async fn endless_little_pieces_have_an_end() {
+    for (head, piece, most) in [
+        ("", "HTTP/1.1 100 Continue\r\n\r\n", LIMITS.head),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", LIMITS.body),
+    ] {
+        let target = endless(head, piece).await;
+        let mut connection = Connection::open(&target, &Load::new(1), LIMITS).await.unwrap();
+        assert_eq!(connection.ask(&Request::get("/"), &target).await.unwrap_err(), Fault::Endless(most), "{piece:?}");
+    }
+}
+
+/// A server that says the first once and the second for ever.
+async fn endless(first: &'static str, piece: &'static str) -> Target {
+    server(async move |mut stream: TcpStream| {
+        let _ = stream.write_all(first.as_bytes()).await;
+        while stream.write_all(piece.repeat(100).as_bytes()).await.is_ok() {}
+    })
+    .await
+}
+
 #[tokio::test]
 async fn nobody_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -197,6 +219,21 @@ const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r
 
 async fn websocket(target: &Target) -> Result<Result<(WebSocket, towpath::wire::Head), towpath::wire::Head>, Fault> {
     WebSocket::open(target, &Load::new(1), LIMITS, &Request::websocket(target.path("/websocket"))).await
+}
+
+/// Neither pings nor empty pieces make a message, however many come.
+#[tokio::test]
+async fn a_message_that_never_comes_is_given_up() {
+    for frame in [b"\x89\0", b"\x01\0"] {
+        let target = server(async move |mut stream: TcpStream| {
+            let _ = stream.write_all(ACCEPTED.as_bytes()).await;
+            while stream.write_all(&frame.repeat(100)).await.is_ok() {}
+        })
+        .await;
+        let (mut websocket, _) = websocket(&target).await.unwrap().unwrap();
+        let message = websocket.message().await;
+        assert!(matches!(message, Err(Fault::Late(..))), "{message:?}");
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use memchr::memmem;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 use super::{Fault, Framing, Head, Load, Piece, Request, Response, Target};
@@ -16,6 +17,8 @@ use crate::dial::Stream;
 
 /// What one read may bring.
 const READ: usize = 16 * 1024;
+/// What a piece counts at least towards the largest body: to keep a tiny one takes as much.
+const PIECE: usize = 64;
 /// The longest line that gives the size of a chunk.
 const CHUNK_LINE: usize = 256;
 
@@ -167,7 +170,7 @@ impl Connection {
     /// Every [`Fault`].
     pub async fn head(&mut self, method: &str) -> Result<Head, Fault> {
         method.clone_into(&mut self.method);
-        let started = Instant::now();
+        let (started, mut interim) = (Instant::now(), 0);
         loop {
             let end = memmem::find(&self.buffer, b"\r\n\r\n").map(|at| at + 4);
             let Some(end) = end else {
@@ -189,7 +192,11 @@ impl Connection {
             };
             let head = Head::parse(&self.buffer.split_to(end)).map_err(Fault::Garbage)?;
             if matches!(head.status, 100 | 102 | 103) {
-                continue;
+                interim += end;
+                match interim > self.limits.head {
+                    true => return Err(Fault::Endless(self.limits.head)),
+                    false => continue,
+                }
             }
             let framing = head.framing(method).map_err(Fault::Garbage)?;
             let missing = if let Framing::Length(length) = framing { length } else { 0 };
@@ -213,6 +220,8 @@ impl Connection {
         if self.body.done {
             return Ok(None);
         }
+        // Where a thousand pieces come in one read, whoever bounds the time of it all is to have his turn.
+        consume_budget().await;
         let bytes = match self.body.framing {
             Framing::None => Bytes::new(),
             Framing::Length(_) => self.counted().await?,
@@ -223,7 +232,7 @@ impl Connection {
             self.body.done = true;
             return Ok(None);
         }
-        self.body.taken += bytes.len();
+        self.body.taken += bytes.len().max(PIECE);
         if self.body.taken > self.limits.body {
             return Err(Fault::Endless(self.limits.body));
         }

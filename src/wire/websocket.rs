@@ -3,8 +3,10 @@
 //! Does not know: what the messages mean. A ping is not answered by itself, and neither is a close.
 
 use std::fmt;
+use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::task::coop::consume_budget;
 
 use super::{Connection, Fault, Head, Limits, Load, Request, Target};
 
@@ -192,6 +194,8 @@ impl WebSocket {
     ///
     /// Every [`Fault`].
     pub async fn frame(&mut self) -> Result<Option<WebSocketFrame>, Fault> {
+        // Where a thousand frames come in one read, whoever bounds the time of it all is to have his turn.
+        consume_budget().await;
         loop {
             if let Some(frame) = self.parse()? {
                 return Ok(Some(frame));
@@ -206,14 +210,19 @@ impl WebSocket {
         }
     }
 
-    /// The next message that is not a control frame, or how it all ended; pings are answered. Pieces are put together.
+    /// The next message that is not a control frame, or how it all ended; pings are answered. Pieces are put together. It may take
+    /// three times the patience and no longer: a server that sends pings or pieces now and then would be read for ever.
     ///
     /// # Errors
     ///
     /// Every [`Fault`].
     pub async fn message(&mut self) -> Result<Result<Bytes, Closing>, Fault> {
-        let mut message = Vec::new();
+        let (started, mut message) = (Instant::now(), Vec::new());
+        let most = self.connection.limits().patience.saturating_mul(3);
         while let Some(frame) = self.frame().await? {
+            if started.elapsed() > most {
+                return Err(Fault::Late("whole message", most));
+            }
             match frame.opcode {
                 Opcode::Close => return Ok(Err(frame.closing())),
                 Opcode::Ping => self.send(&WebSocketFrame::control(Opcode::Pong, frame.payload)).await?,

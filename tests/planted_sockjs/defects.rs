@@ -40,6 +40,9 @@ defects! {
     UnknownPathFound, "BaseUrlGreeting.test_notFound", "unknown paths are answered with 200";
     IframeWithoutTag, "IframePage.test_simpleUrl", "the iframe page has no ETag";
     IframeTagChanges, "IframePage.test_cacheability", "the ETag of the iframe page is another one each time";
+    IframeScriptRelative, "IframePage.test_simpleUrl", "the script of the iframe page has a URL without a slash in front";
+    IframeUncached, "IframePage.test_simpleUrl", "the iframe page must not be cached";
+    NotModifiedWithBody, "IframePage.test_cacheability", "the page comes behind its 304";
     NotModifiedWithType, "IframePage.test_cacheability", "the 304 of the iframe page has a Content-Type";
     IframeOfAnyEnding, "IframePage.test_invalidUrl", "iframe.htm is an iframe page, too";
     IframeQueryCounts, "IframePage.test_queriedUrl", "the iframe page with a query is not found";
@@ -48,8 +51,10 @@ defects! {
     IframeTagAsWhole, "iframe.etag-list", "If-None-Match is compared as a whole";
     IframeEchoesQuery, "iframe.no-script-injection", "the query is written into the iframe page";
     EntropyConstant, "InfoTest.test_entropy", "the entropy is the same each time";
+    InfoWithoutOrigins, "InfoTest.test_basic", "info has no origins";
     InfoCacheable, "InfoTest.test_basic", "info may be cached for a year";
     DisabledWebsocketInInfo, "InfoTest.test_disabled_websocket", "info says that a disabled websocket is there";
+    CookieOnInfo, "JsessionidCookie.test_basic", "info sets the cookie";
     CookieNotNeeded, "JsessionidCookie.test_basic", "info says that no cookie is needed";
 
     // What pages of other origins may do.
@@ -61,6 +66,7 @@ defects! {
     EventSourceWithoutOrigin, "cors.eventsource", "eventsource has no Access-Control-Allow-Origin";
     HeadersAllowedInPreflightOnly, "cors.allow-headers-on-posts", "posts do not echo Access-Control-Request-Headers";
     AllowHeadersMissing, "XhrPolling.test_request_headers_cors", "Access-Control-Request-Headers is never echoed";
+    NoHeadersAllowed, "XhrPolling.test_request_headers_cors", "who asks for no headers is allowed one";
     NullOriginRefused, "InfoTest.test_options_null_origin", "the origin `null` is not allowed";
     PreflightWithoutAge, "XhrPolling.test_options", "preflights have no Access-Control-Max-Age";
     PreflightForAMinute, "http.preflight-cached", "preflights may be kept for a minute";
@@ -75,13 +81,16 @@ defects! {
     SendWithoutType, "XhrPolling.test_transport", "xhr_send is answered without Content-Type";
     UnknownSessionTakes, "XhrPolling.test_invalid_session", "xhr_send to an unknown session is 204";
     JsonpUnknownSessionTakes, "jsonp.send-unknown-session", "jsonp_send to an unknown session is 200";
+    ConflictIs409, "Protocol.test_simpleSession", "2010 comes with status 409";
     OtherConflict, "Protocol.test_simpleSession", "2010 comes with another text";
     SecondReceiverTakesOver, "session.first-receiver-undisturbed", "a second receiver ends the first one";
+    FirstReceiverEnds, "session.first-receiver-undisturbed", "a second receiver is turned away, and the first ends in good order";
     ConflictAmongOwnKind, "session.second-receiver-other-transport", "receivers of other transports do not exclude each other";
     CloseOnce, "Protocol.test_closeSession", "the close frame comes once";
     CloseNotOverJsonp, "session.close-on-every-transport", "over jsonp the second close frame is an open frame";
     CloseOvertakesMessages, "session.buffered-before-close", "the close frame overtakes messages";
     OpensTwice, "session.open-once", "each stream begins with an open frame";
+    IdsInAnyCase, "session.isolated", "ids that differ in their case are one session";
     OneQueueForAll, "session.isolated", "messages come to whichever session there is";
     LostWhileAway, "session.messages-while-away", "messages without a receiver are lost";
     TransportsOfOneKind, "session.transport-change", "a session is of the transport that it was opened with";
@@ -91,6 +100,8 @@ defects! {
     AbortUnnoticedByPolls, "HandlingClose.test_abort_xhr_polling", "a poll whose peer is gone keeps its session attached";
     AbortNoticedLate, "race.abort-streaming", "the end of a stream's peer is noticed a while later";
     PollAbortNoticedLate, "race.abort-polling", "the end of a poll's peer is noticed a while later";
+    SomeAbortsNoticedLate, "race.abort-streaming", "the end of every fifth stream's peer is noticed a while later";
+    SomePollAbortsNoticedLate, "race.abort-polling", "the end of every fifth poll's peer is noticed a while later";
     SessionsForEver, "session.disconnect-delay", "sessions without a receiver stay";
     SessionsForAMoment, "session.disconnect-delay", "sessions without a receiver are gone at once";
     AttachedSessionsExpire, "session.kept-while-attached", "sessions end some time after they were attached";
@@ -103,12 +114,16 @@ defects! {
     PollOneMessage, "poll.batches", "a poll has one message, whatever waits";
     PollTwoFrames, "poll.one-frame", "a poll is answered with the open frame and one more";
     MessagesSwapped, "payload.order", "the last message of a batch comes first";
+    SomeWakingsLost, "race.poll-and-send", "every second message for which a poll waits is lost";
+    SomeWakingsTwice, "race.poll-and-send", "every second message for which a poll waits comes twice";
     MessageAgain, "race.poll-and-send", "the last message of a poll comes again";
     LastOfSeveralLost, "session.messages-while-away", "of several messages that wait for a poll the last one is lost";
 
     // Streams.
     PreludeShort, "XhrStreaming.test_transport", "the prelude has 2047 characters";
     PreludeWithOpen, "XhrStreaming.test_transport", "prelude and open frame are one chunk";
+    FramesHeldBack, "XhrStreaming.test_transport", "a frame is held back until the next one comes";
+    FramesJoined, "stream.frame-per-chunk", "frames that are there at the same time are one chunk";
     FrameInTwoChunks, "stream.frame-per-chunk", "the line end of a frame is a chunk of its own";
     LargeFrameCut, "stream.large-frame-whole", "a frame is cut at the response limit";
     OneMessageOfAStream, "stream.several-messages", "of several messages for a stream only the first one comes";
@@ -118,6 +133,8 @@ defects! {
     MayBeTransformed, "stream.no-buffering-hints", "no-transform is missing";
     BufferedByProxies, "stream.accel-buffering", "X-Accel-Buffering is missing";
     SlowReaderBlocks, "stream.slow-reader", "everybody waits for a reader that does not read";
+    SlowPollBlocks, "stream.slow-reader", "every poll waits for one whose answer is not read";
+    StreamOfHttp10Stays, "Http10.test_streaming", "the connection stays open behind a stream of HTTP/1.0";
     StreamOfHttp10InChunks, "Http10.test_streaming", "a stream of HTTP/1.0 has chunks";
     StreamWithoutLastChunk, "Http11.test_streaming", "a stream ends with its connection, without the last chunk";
     NoHeartbeatOnPolls, "heartbeat.xhr", "polls have no heartbeats";
@@ -152,6 +169,7 @@ defects! {
     ScriptCallbackEmpty, "jsonp.callback-empty", "jsonp takes an empty callback";
     ScriptCallbackOneName, "jsonp.callback-synonym", "jsonp knows c= only";
     SendOkMissing, "JsonPolling.test_transport", "jsonp_send is answered with an empty body";
+    PlainTextDecoded, "JsonPolling.test_content_types", "jsonp_send decodes plain text as it does forms";
     FormRaw, "JsonPolling.test_content_types", "jsonp_send does not decode forms";
     FormEmptyTaken, "JsonPolling.test_invalid_json", "jsonp_send takes an empty form";
 
@@ -175,6 +193,8 @@ defects! {
 
     // Characters.
     NothingEscaped, "JSONEncoding.test_xhr_server_encodes", "only what JSON demands is escaped";
+    LineSeparatorsRaw, "JSONEncoding.test_xhr_server_encodes", "U+2028 and U+2029 are written as they are";
+    ControlsLost, "JSONEncoding.test_xhr_server_decodes", "the characters from U+0080 to U+009F are lost";
     UpperCaseEscapes, "JSONEncoding.test_xhr_server_encodes", "escapes have upper-case digits";
     EscapesKept, "JSONEncoding.test_xhr_server_decodes", "escapes above ASCII are not decoded";
     SurrogatesRaw, "encoding.surrogate-pairs", "characters above U+FFFF are written as they are";
@@ -182,6 +202,8 @@ defects! {
     LineSeparatorLost, "encoding.round-trip-jsonp", "U+2028 is lost over jsonp";
     LineSeparatorIsLineEnd, "encoding.round-trip-xhr-streaming", "U+2028 comes as LF over xhr_streaming";
     PercentTwice, "encoding.round-trip-eventsource", "percent signs are escaped twice over eventsource";
+    FormTwice, "encoding.round-trip-jsonp", "jsonp_send decodes forms twice";
+    QuotesOnly, "encoding.round-trip-htmlfile", "quotation marks are escaped over htmlfile, and backslashes are not";
     AmpersandAsHtml, "encoding.round-trip-htmlfile", "an ampersand comes as &amp; over htmlfile";
     CutAtNul, "encoding.round-trip-websocket", "messages end at NUL over the websocket";
     RawCutAtNul, "encoding.round-trip-raw-websocket", "messages end at NUL over the raw websocket";
@@ -230,6 +252,7 @@ defects! {
     InvalidTextTaken, "websocket.invalid-utf8-refused", "text that is no UTF-8 is taken";
     LongPingTaken, "websocket.oversized-control-refused", "pings of any length are taken";
     RawFramed, "raw-websocket.no-framing", "the raw websocket has an open frame";
+    RawArraysOpened, "raw-websocket.no-framing", "the raw websocket takes an array for several messages";
     RawTextCut, "RawWebsocket.test_transport", "U+FFFF is lost on the raw websocket";
     RawCloseWithoutReason, "RawWebsocket.test_close", "the raw websocket closes without the reason";
     RawCloseNormal, "raw-websocket.close-code", "the raw websocket closes with 1000";
@@ -251,6 +274,7 @@ defects! {
     RequestInOnePacket, "http.split-request", "a request has to come in one packet";
     ChunkedBodyIgnored, "http.chunked-request-body", "a body in chunks is not read";
     ContinueMissing, "http.expect-continue", "who waits for 100 Continue waits for ever";
+    GarbageKept, "http.garbage", "what is no HTTP is never answered, and its connection stays open";
     GarbageEnds, "http.garbage", "what is no HTTP ends every session";
     HugeHeaderTaken, "http.huge-header", "headers of any size are taken";
     LengthNeeded, "HttpQuirks.test_emptyContentLengthForPost", "a POST without Content-Length is 411";

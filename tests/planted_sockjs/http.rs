@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 use super::defects::{Defect, Defects};
 
+/// What one read may bring.
+const READ: usize = 16 << 10;
 const MAX_HEAD: usize = 64 << 10;
 const MAX_BODY: usize = 1 << 20;
 
@@ -121,6 +123,8 @@ impl Connection {
 
     /// Reads something more. An error if there is nothing any more.
     pub async fn more(&mut self) -> Result<()> {
+        // As much as there is: defects about what comes in one packet would else be about 64 bytes.
+        self.buffer.reserve(READ);
         match self.stream.read_buf(&mut self.buffer).await? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
@@ -222,6 +226,9 @@ impl Connection {
 
     /// Refuses what came and ends the connection.
     async fn refuse<T>(&mut self, status: u16) -> Result<T> {
+        if status == 400 && self.defects.has(Defect::GarbageKept) {
+            return std::future::pending().await;
+        }
         self.last = true;
         self.answer(&Request::default(), Answer::text(status, "no")).await?;
         self.finish().await;
@@ -252,6 +259,9 @@ impl Connection {
         if request.method != "HEAD" || defects.has(Defect::HeadWithBody) {
             bytes.extend(answer.body);
         }
+        let writing = self.writing.clone();
+        let blocks = request.path.ends_with("/xhr") && defects.has(Defect::SlowPollBlocks);
+        let _turn = if blocks { Some(writing.lock().await) } else { None };
         self.write(&bytes).await
     }
 

@@ -59,7 +59,10 @@ pub fn cross_origin(mut answer: Answer, request: &Request, defects: Defects) -> 
         answer = answer.with("Vary", "Origin");
     }
     let only_preflight = request.method != "OPTIONS" && defects.has(Defect::HeadersAllowedInPreflightOnly);
-    let wanted = request.header("access-control-request-headers").unwrap_or_default();
+    let mut wanted = request.header("access-control-request-headers").unwrap_or_default();
+    if wanted.is_empty() && defects.has(Defect::NoHeadersAllowed) {
+        wanted = "Authorization";
+    }
     if !wanted.is_empty() && !only_preflight && !defects.has(Defect::AllowHeadersMissing) {
         answer = answer.with("Access-Control-Allow-Headers", wanted);
     }
@@ -127,13 +130,19 @@ fn greeting(request: &Request, service: &Service, defects: Defects) -> Answer {
 }
 
 fn info(request: &Request, service: &Service, defects: Defects) -> Answer {
-    let body = json!({
+    let mut body = json!({
         "websocket": service.websocket || defects.has(Defect::DisabledWebsocketInInfo),
         "cookie_needed": service.cookie && !defects.has(Defect::CookieNotNeeded),
         "origins": ["*:*"],
         "entropy": if defects.has(Defect::EntropyConstant) { 4 } else { rand::random::<u32>() },
     });
-    let answer = Answer::new(200, "application/json; charset=UTF-8", body.to_string());
+    if defects.has(Defect::InfoWithoutOrigins) {
+        body["origins"] = json!([]);
+    }
+    let mut answer = Answer::new(200, "application/json; charset=UTF-8", body.to_string());
+    if defects.has(Defect::CookieOnInfo) {
+        answer = with_cookie(answer, request, service, defects);
+    }
     let answer = if defects.has(Defect::InfoCacheable) { cached(answer) } else { uncached(answer, defects) };
     cross_origin(answer, request, defects)
 }
@@ -169,15 +178,19 @@ fn iframe(request: &Request, defects: Defects) -> Answer {
         known => known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag),
     };
     let answer = match (same, defects.has(Defect::NotModifiedWithType)) {
+        (true, _) if defects.has(Defect::NotModifiedWithBody) => Answer { body: PAGE.into(), ..Answer::empty(304) },
         (true, false) => Answer::empty(304),
         (true, true) => Answer { body: Vec::new(), ..Answer::new(304, "text/html; charset=UTF-8", "") },
         (false, _) => Answer::new(200, "text/html; charset=UTF-8", page_for(&request.query, defects)),
     };
-    let answer = cached(answer);
+    let answer = if defects.has(Defect::IframeUncached) { uncached(answer, defects) } else { cached(answer) };
     if defects.has(Defect::IframeWithoutTag) { answer } else { answer.with("ETag", tag) }
 }
 
 fn page_for(query: &str, defects: Defects) -> String {
+    if defects.has(Defect::IframeScriptRelative) {
+        return PAGE.replace("/lib/", "lib/");
+    }
     if query.is_empty() || !defects.has(Defect::IframeEchoesQuery) {
         return PAGE.to_owned();
     }

@@ -71,6 +71,9 @@ impl Kind {
             }
             Self::HtmlFile => {
                 let mut string = script_string(frame, defects, Defect::ScriptEndRaw);
+                if defects.has(Defect::QuotesOnly) {
+                    string = format!("\"{}\"", frame.replace('"', "\\\""));
+                }
                 if defects.has(Defect::AmpersandAsHtml) {
                     string = string.replace('&', "&amp;");
                 }
@@ -259,11 +262,24 @@ impl Receiver<'_> {
             self.connection.chunk(&prelude).await?;
         }
         let mut beats = self.beats();
+        let mut held = Vec::new();
         loop {
-            let Some(frame) = self.next(session, &mut beats, false).await else {
+            let Some(mut frame) = self.next(session, &mut beats, false).await else {
+                if defects.has(Defect::FirstReceiverEnds) && !session.has_receiver(self.id) {
+                    return self.connection.end().await;
+                }
                 return self.gone().await;
             };
             let mut piece = self.wrap(&frame);
+            while defects.has(Defect::FramesJoined)
+                && let Some(more) = session.next(false)
+            {
+                piece.extend(self.wrap(&more));
+                frame = more;
+            }
+            if defects.has(Defect::FramesHeldBack) {
+                std::mem::swap(&mut held, &mut piece);
+            }
             sent += piece.len();
             if merged {
                 prelude.append(&mut piece);
@@ -287,6 +303,9 @@ impl Receiver<'_> {
             if told && defects.has(Defect::ClosedStreamStays) {
                 self.connection.gone().await;
             }
+            if ends && self.request.old && defects.has(Defect::StreamOfHttp10Stays) {
+                self.connection.gone().await;
+            }
             if ends {
                 return self.connection.end().await;
             }
@@ -294,6 +313,10 @@ impl Receiver<'_> {
     }
 
     async fn pieces(&mut self, piece: &[u8]) -> Result<()> {
+        // An empty chunk would be the last.
+        if piece.is_empty() {
+            return Ok(());
+        }
         if let (Some((end, frame)), true) = (piece.split_last(), self.server.defects.has(Defect::FrameInTwoChunks)) {
             self.connection.chunk(frame).await?;
             return self.connection.chunk(&[*end]).await;
@@ -307,7 +330,8 @@ impl Receiver<'_> {
         let other = defects.has(Defect::OtherConflict);
         let frame = self.wrap(if other { r#"c[2010,"Busy"]"# } else { r#"c[2010,"Another connection still open"]"# });
         if self.kind.is_poll() {
-            return self.connection.answer(self.request, Answer { body: frame, ..head }).await;
+            let status = if defects.has(Defect::ConflictIs409) { 409 } else { 200 };
+            return self.connection.answer(self.request, Answer { status, body: frame, ..head }).await;
         }
         self.connection.begin(self.request, head).await?;
         self.connection.chunk(&self.kind.prelude(&self.callback, defects)).await?;
@@ -350,8 +374,12 @@ impl Receiver<'_> {
 
     /// The peer is gone, or another receiver came in its place.
     async fn gone(&self) -> Result<()> {
-        let poll = self.kind.is_poll();
-        if self.server.defects.has(if poll { Defect::PollAbortNoticedLate } else { Defect::AbortNoticedLate }) {
+        let (all, some) = match self.kind.is_poll() {
+            true => (Defect::PollAbortNoticedLate, Defect::SomePollAbortsNoticedLate),
+            false => (Defect::AbortNoticedLate, Defect::SomeAbortsNoticedLate),
+        };
+        let defects = self.server.defects;
+        if defects.has(all) || (defects.has(some) && self.server.sessions.is_fifth()) {
             sleep(LATE).await;
         }
         Err(std::io::ErrorKind::BrokenPipe.into())

@@ -8,7 +8,7 @@ use super::defects::{Defect, Defects};
 use super::http::{Answer, Request};
 use super::receiving::dressed;
 use super::server::{Server, Service};
-use super::text::{Refused, field, messages};
+use super::text::{Refused, field, messages, percent_decoded};
 
 /// The array of a send request.
 fn payload(request: &Request, jsonp: bool, defects: Defects) -> Result<Vec<String>, Refused> {
@@ -24,9 +24,15 @@ fn payload(request: &Request, jsonp: bool, defects: Defects) -> Result<Vec<Strin
         return messages(&request.body, defects);
     }
     if !of_type.starts_with("application/x-www-form-urlencoded") {
+        if defects.has(Defect::PlainTextDecoded) {
+            return messages(&percent_decoded(&String::from_utf8_lossy(&request.body)), defects);
+        }
         return messages(&request.body, defects);
     }
-    let form = String::from_utf8_lossy(&request.body);
+    let mut form = String::from_utf8_lossy(&request.body);
+    if defects.has(Defect::FormTwice) {
+        form = String::from_utf8_lossy(&percent_decoded(&form)).into_owned().into();
+    }
     if defects.has(Defect::FormRaw) {
         return messages(form.strip_prefix("d=").unwrap_or_default().as_bytes(), defects);
     }

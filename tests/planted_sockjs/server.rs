@@ -86,7 +86,7 @@ impl Server {
     async fn connected(self: Arc<Self>, stream: TcpStream) {
         // Frames are small, and wanted at once.
         let _ = stream.set_nodelay(true);
-        if self.defects.has(Defect::SlowReaderBlocks) {
+        if self.defects.has(Defect::SlowReaderBlocks) || self.defects.has(Defect::SlowPollBlocks) {
             // So that a reader is slow soon.
             let _ = socket2::SockRef::from(&stream).set_send_buffer_size(16 << 10);
         }
@@ -169,7 +169,10 @@ impl Server {
             return Ok(false);
         }
         let server = if defects.has(Defect::ServerIdCounts) { server } else { "" };
-        let name = format!("{} {server} {session}", service.path);
+        let mut name = format!("{} {server} {session}", service.path);
+        if defects.has(Defect::IdsInAnyCase) {
+            name.make_ascii_lowercase();
+        }
         if transport == "websocket" {
             return upgrade(self, &service, Some(&name), connection, request).await;
         }

@@ -53,6 +53,9 @@ fn strings(elements: Vec<Value>, defects: Defects) -> Result<Vec<String>, Refuse
                 if defects.has(Defect::LargeCut) && message.len() > 60_000 {
                     message.truncate(60_000);
                 }
+                if defects.has(Defect::ControlsLost) {
+                    message.retain(|character| !('\u{80}'..='\u{9f}').contains(&character));
+                }
                 if defects.has(Defect::NulLost) {
                     message.retain(|character| character != '\0');
                 }
@@ -115,7 +118,8 @@ fn json_string(message: &str, defects: Defects) -> String {
             character,
             '\u{200c}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{fff0}'..='\u{ffff}'
         ) || (character > '\u{ffff}' && !defects.has(Defect::SurrogatesRaw));
-        if !escaped || defects.has(Defect::NothingEscaped) {
+        let raw = defects.has(Defect::LineSeparatorsRaw) && matches!(character, '\u{2028}' | '\u{2029}');
+        if !escaped || raw || defects.has(Defect::NothingEscaped) {
             quoted.push(character);
             continue;
         }

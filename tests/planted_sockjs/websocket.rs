@@ -209,6 +209,12 @@ impl Socket<'_> {
             if message.is_empty() && defects.has(Defect::RawEmptyDropped) {
                 continue;
             }
+            if let (true, Ok(several)) = (defects.has(Defect::RawArraysOpened), messages(&message, defects)) {
+                for message in several {
+                    self.write(TEXT, message.as_bytes()).await?;
+                }
+                continue;
+            }
             if defects.has(Defect::RawCutAtNul) {
                 message.truncate(message.iter().position(|byte| *byte == 0).unwrap_or(message.len()));
             }

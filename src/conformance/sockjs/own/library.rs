@@ -56,12 +56,16 @@ async fn over(visit: &Visit<'_>, transport: Transport) -> Result<(), Stop> {
         let mut session = session.map_err(|error| visit.fail(error.to_string(), &*wanted))?;
         let ended = |ended: Ended| visit.fail(ended.to_string(), &*wanted);
         let sent: Vec<String> = (0..MESSAGES).map(|number| format!("{number:0>LENGTH$}")).collect();
-        for message in &sent {
-            session.send(message.as_str()).await.map_err(ended)?;
-        }
         let mut seen = Vec::new();
-        while seen.len() < MESSAGES {
-            seen.push(session.receive().await.map_err(ended)?);
+        // In two rounds: what the client makes of the answer to its first messages shows by the fate of those behind them.
+        for round in sent.chunks(MESSAGES / 2) {
+            for message in round {
+                session.send(message.as_str()).await.map_err(ended)?;
+            }
+            let due = seen.len() + round.len();
+            while seen.len() < due {
+                seen.push(session.receive().await.map_err(ended)?);
+            }
         }
         session.close().await;
         same(visit, &seen, &sent)

@@ -3,7 +3,7 @@
 //! Does not know: load. A race needs two that come at the same time, and not thousands.
 
 use futures_util::{StreamExt as _, future, stream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::receiver::{Receiver, Transport};
 use super::{SOCKJS, check, same, tenths};
@@ -105,7 +105,11 @@ async fn abort(probe: &Probe, transport: Transport, time: usize) -> Result<(), S
             return Err(visit.fail(format!("status {}", head.status), "status 200"));
         }
         let mut seen = Vec::new();
+        let (started, most) = (Instant::now(), probe.limits.patience.saturating_mul(3));
         while !seen.ends_with(b"o\n") {
+            if started.elapsed() > most {
+                return Err(visit.fail(shown(&seen), "the open frame"));
+            }
             match connection.piece().await.map_err(|fault| visit.fault(&fault, "the open frame"))? {
                 Some(piece) => seen.extend_from_slice(&piece.bytes),
                 None => return Err(visit.fail("the end of the response", "the open frame")),

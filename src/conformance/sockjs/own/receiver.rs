@@ -3,7 +3,7 @@
 //!
 //! Does not know: which frames are due.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
@@ -245,7 +245,12 @@ impl<'v, 'p> Receiver<'v, 'p> {
     /// What the next frame of this response is, `None` at its end. Asks if nothing is asked yet.
     pub async fn frame(&mut self) -> Result<Option<Frame>, Stop> {
         let transport = self.transport;
+        // A server that sends a byte now and then would be read for ever.
+        let (started, most) = (Instant::now(), self.patience.saturating_mul(3));
         loop {
+            if started.elapsed() > most {
+                return Err(self.fail(format!("pieces, and no whole frame within {most:?}"), "a frame"));
+            }
             if !self.begun
                 && let Some(length) = transport.prelude(&self.buffer)
             {
