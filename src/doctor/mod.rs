@@ -22,12 +22,14 @@ pub use report::{Choice, Fact, Finding, Report, State, Transport, Verdict};
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::wire::{Fault, Limits, Load, Target};
+use crate::wire::{Fault, Limits, Load, Spent, Target};
 use info::Info;
 use probe::{Course, Jar, Probe, Service};
 
 /// The most connections that are open at once.
 pub const CONNECTIONS: usize = 8;
+/// Connections that are opened in all, at most.
+const MOST: u64 = 400;
 /// How long each step may take. A server that answers everything at the last moment uses it up.
 const STEP: Duration = Duration::from_secs(40);
 
@@ -68,7 +70,7 @@ impl Options {
     pub fn load(&self) -> String {
         let most = 8 * STEP + self.idle + STEP;
         format!(
-            "at most {CONNECTIONS} connections at once, mostly 45 in all and never more than 400, {} s, and never more than {} s",
+            "at most {CONNECTIONS} connections at once, mostly 45 in all and never more than {MOST}, {} s, and never more than {} s",
             self.idle.as_secs() + 3,
             most.as_secs()
         )
@@ -81,7 +83,8 @@ impl Options {
 ///
 /// The server cannot be reached, so that there is nothing to look at.
 pub async fn examine(target: &Target, options: &Options, tell: &(dyn Fn(&str) + Sync)) -> Result<Report, Fault> {
-    let (started, began, load) = (SystemTime::now(), Instant::now(), Load::new(CONNECTIONS));
+    let load = Load::bounded(CONNECTIONS, Spent { connections: MOST, ..Load::MOST });
+    let (started, began) = (SystemTime::now(), Instant::now());
     let mut probe = Probe {
         target,
         load: &load,

@@ -51,7 +51,7 @@ pub struct Connection {
     body: Body,
     /// The method of the request whose answer comes next.
     method: String,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// What is still to come of the present answer's body.
@@ -74,7 +74,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Fault::Unreachable`], or [`Fault::Late`] if it took too long.
+    /// [`Fault::Unreachable`], [`Fault::Late`] if it took too long, or [`Fault::Spent`].
     pub async fn open(target: &Target, load: &Load, limits: Limits) -> Result<Self, Fault> {
         Self::connect(target, load, limits, false).await
     }
@@ -90,7 +90,7 @@ impl Connection {
     }
 
     async fn connect(target: &Target, load: &Load, limits: Limits, reset: bool) -> Result<Self, Fault> {
-        let permit = load.connection().await;
+        let permit = load.connection().await?;
         let address = &target.address;
         let connected = async {
             let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
@@ -141,17 +141,16 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Fault::Ended`], or [`Fault::Late`] if the server does not read.
+    /// [`Fault::Ended`], [`Fault::Late`] if the server does not read, or [`Fault::Spent`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.load.send(bytes.len())?;
         let written = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
         let late = |_| Fault::Late("reader of what is sent", self.limits.patience);
         let written = timeout(self.limits.patience, written).await.map_err(late)?;
-        written.map_err(|why| Fault::Ended("all was sent", why.kind().to_string()))?;
-        self.load.sent(bytes.len());
-        Ok(())
+        written.map_err(|why| Fault::Ended("all was sent", why.kind().to_string()))
     }
 
     /// Says that nothing more will be sent, and stays open for what comes.

@@ -19,6 +19,8 @@ pub enum Fault {
     Garbage(String),
     /// More came than this many bytes, and it was not the end.
     Endless(usize),
+    /// The whole run has asked for as many of what is named as it may, and asks for no more.
+    Spent(&'static str, u64),
 }
 
 impl fmt::Display for Fault {
@@ -28,6 +30,7 @@ impl fmt::Display for Fault {
             Self::Late(what, patience) => write!(f, "no {what} within {patience:?}"),
             Self::Ended(what, how) => write!(f, "the connection ended ({how}) before {what}"),
             Self::Garbage(what) => f.write_str(what),
+            Self::Spent(what, most) => write!(f, "this run has had its {most} {what}, and asks for no more"),
             Self::Endless(most) => write!(f, "more than {most} bytes, and no end"),
         }
     }

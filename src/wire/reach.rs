@@ -42,7 +42,7 @@ impl Target {
     ///
     /// [`Unreached`] says how far it came.
     pub async fn reach(&self, at: SocketAddr, load: &Load, limits: Limits) -> Result<Reached, Unreached> {
-        let _permit = load.connection().await;
+        let _permit = load.connection().await.map_err(|fault| Unreached::Tcp(fault.to_string()))?;
         let (began, patience) = (Instant::now(), limits.patience);
         let late = |_| Unreached::Tcp(format!("no connection within {patience:?}"));
         let stream = timeout(patience, TcpStream::connect(at)).await.map_err(late)?;
