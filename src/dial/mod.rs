@@ -8,7 +8,7 @@ pub(crate) mod websocket;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hyper::{StatusCode, Uri};
 use hyper_rustls::ConfigBuilderExt as _;
@@ -104,8 +104,7 @@ impl Address {
         })
     }
 
-    /// TCP, and TLS on it if the URL says so. Without a connector that is made for this connection alone, with the system's root
-    /// certificates; to make one reads all of them.
+    /// TCP, and TLS on it if the URL says so; without a connector with the system's root certificates.
     pub async fn connect(&self, tls: Option<&TlsConnector>) -> Result<Stream, DialError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
         let stream = stream.map_err(|why| self.fail(Fault::Unreachable(why)))?;
@@ -122,7 +121,7 @@ impl Address {
         let name = ServerName::try_from(self.host.clone()).map_err(|_| self.fail(Fault::Url))?;
         let connected = match tls {
             Some(tls) => tls.connect(name, stream).await,
-            None => TlsConnector::from(Arc::new(client_config())).connect(name, stream).await,
+            None => system().connect(name, stream).await,
         };
         Ok(Box::new(connected.map_err(|why| self.fail(Fault::Tls(why)))?))
     }
@@ -163,6 +162,12 @@ impl fmt::Display for DialError {
 }
 
 impl Error for DialError {}
+
+/// The connector of whoever brings none. It is made once, since that reads all of the system's root certificates.
+fn system() -> &'static TlsConnector {
+    static SYSTEM: OnceLock<TlsConnector> = OnceLock::new();
+    SYSTEM.get_or_init(|| TlsConnector::from(Arc::new(client_config())))
+}
 
 /// TLS with the system's root certificates. Without any, every host is refused.
 pub(crate) fn client_config() -> ClientConfig {

@@ -49,8 +49,6 @@ pub struct Connection {
     load: Load,
     /// The body that is being read, if there is one.
     body: Body,
-    /// The method of the request whose answer comes next.
-    method: String,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -104,7 +102,7 @@ impl Connection {
         let late = |_| Fault::Late("connection", limits.patience);
         let stream = timeout(limits.patience, connected).await.map_err(late)??;
         let (buffer, load) = (BytesMut::new(), load.clone());
-        Ok(Self { stream, buffer, limits, load, body: Body::NONE, method: String::new(), _permit: permit })
+        Ok(Self { stream, buffer, limits, load, body: Body::NONE, _permit: permit })
     }
 
     /// Waits so long from now on.
@@ -168,7 +166,6 @@ impl Connection {
     ///
     /// Every [`Fault`].
     pub async fn head(&mut self, method: &str) -> Result<Head, Fault> {
-        method.clone_into(&mut self.method);
         let (started, mut interim) = (Instant::now(), 0);
         loop {
             let end = memmem::find(&self.buffer, b"\r\n\r\n").map(|at| at + 4);
@@ -294,15 +291,7 @@ impl Connection {
         }
     }
 
-    /// What has been read and not been used, without waiting for more.
-    pub fn unread(&self) -> &[u8] {
-        &self.buffer
-    }
-
     async fn counted(&mut self) -> Result<Bytes, Fault> {
-        if self.body.missing == 0 {
-            return Ok(Bytes::new());
-        }
         if self.buffer.is_empty() && self.fill(self.limits.patience, "rest of the body").await? == 0 {
             let how = format!("{} bytes of Content-Length are missing", self.body.missing);
             return Err(Fault::Ended("the body was complete", how));

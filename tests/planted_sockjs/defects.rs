@@ -270,7 +270,7 @@ defects! {
     HeadWithBody, "http.head", "HEAD is answered with a body";
     QueryCounts, "http.query-ignored", "a query makes every path unknown";
     UpgradeElsewhereEnds, "http.upgrade-elsewhere", "Upgrade on any URL ends the connection";
-    UpgradesToHttp2, "http.upgrade-h2c", "Upgrade: h2c is answered with 101";
+    UpgradesWithoutWhat, "http.upgrade-h2c", "Upgrade: h2c is answered with 101, which says nothing of what comes now";
     RequestInOnePacket, "http.split-request", "a request has to come in one packet";
     ChunkedBodyIgnored, "http.chunked-request-body", "a body in chunks is not read";
     ContinueMissing, "http.expect-continue", "who waits for 100 Continue waits for ever";

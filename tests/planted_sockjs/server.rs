@@ -126,8 +126,8 @@ impl Server {
                 connection.answer(&request, Answer::text(500, "")).await?;
                 continue;
             }
-            if request.lists("upgrade", "h2c") && self.defects.has(Defect::UpgradesToHttp2) {
-                return connection.write(b"HTTP/1.1 101 Whatever\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n").await;
+            if request.lists("upgrade", "h2c") && self.defects.has(Defect::UpgradesWithoutWhat) {
+                return connection.write(b"HTTP/1.1 101 Whatever\r\nConnection: Upgrade\r\n\r\n").await;
             }
             let socket = request.path.ends_with("/websocket");
             if request.header("upgrade").is_some() && !socket && self.defects.has(Defect::UpgradeElsewhereEnds) {

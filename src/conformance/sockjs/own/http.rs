@@ -297,7 +297,7 @@ async fn upgrade_h2c(probe: &Probe) -> Result<(), Stop> {
     let visit = probe.echo();
     let offering = |request: Request| upgrading(request, "h2c").header("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA");
     let info = visit.ask(&offering(Request::get(visit.base("/info")))).await?;
-    if info.response.status() == 101 {
+    if info.response.status() == 101 && info.response.head.has_token("Upgrade", "h2c") {
         return Err(Stop::NotOffered("the server speaks HTTP/2, and takes the offer".to_owned()));
     }
     info.status(200)?.json()?;
