@@ -4,10 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use rand::RngExt as _;
-
 use super::Options;
 use super::report::{Fact, Finding, Transport};
+use crate::client::sockjs::fresh_session;
 use crate::stomp::{Command, Frame, Version};
 use crate::wire::{Connection, Fault, Head, Limits, Load, Request, Response, Target};
 
@@ -133,12 +132,7 @@ impl<'a> Probe<'a> {
 
     /// A fresh session's path below the service's: ids as sockjs-client makes them.
     pub(super) fn session(&self) -> String {
-        const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz012345";
-        let mut random = rand::rng();
-        let server = random.random_range(0..1000);
-        let letter = |_| LETTERS.get(random.random_range(0..LETTERS.len())).copied().map_or('a', char::from);
-        let session: String = (0..8).map(letter).collect();
-        self.target.path(&format!("/{server:03}/{session}"))
+        self.target.path(&fresh_session(8))
     }
 
     /// A request with what a browser adds.

@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use super::cookies::Cookies;
 use super::{OpenError, Options};
-use crate::dial::{self, Address, HTTP};
+use crate::dial::{Address, HTTP};
 
 /// Largest head of an answer, in bytes.
 const MAX_HEAD: usize = 16 << 10;
@@ -61,7 +60,7 @@ impl Place {
         let address = Address::parse(url, &HTTP).ok_or(OpenError::Url)?;
         let mut headers = options.header_map()?;
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("towpath/", env!("CARGO_PKG_VERSION"))));
-        let tls = options.connector().map(Tls).or_else(|| Tls::system(&address));
+        let tls = options.connector().map(Tls);
         let connect_timeout = options.connect_timeout;
         Ok(Self { address, headers, cookies: Mutex::default(), tls, connect_timeout })
     }
@@ -76,10 +75,9 @@ impl Place {
                 self.address.host
             )));
         };
-        let tls = self.tls.or_else(|| Tls::system(&address));
         let same = (&address.host, address.port) == (&self.address.host, self.address.port);
         let cookies = if same { self.cookies } else { Mutex::default() };
-        Ok(Self { address, tls, cookies, ..self })
+        Ok(Self { address, cookies, ..self })
     }
 
     /// The resource of what lies below it.
@@ -94,16 +92,9 @@ impl Place {
         headers
     }
 
-    /// What makes TLS connections to it.
+    /// What makes TLS connections to it, where the caller has brought it.
     pub fn tls(&self) -> Option<&TlsConnector> {
         self.tls.as_ref().map(|Tls(tls)| tls)
-    }
-}
-
-impl Tls {
-    /// With the system's certificates, where the address is one of TLS. Made once for a session: that reads all of them.
-    fn system(address: &Address) -> Option<Self> {
-        address.secure.then(|| Self(TlsConnector::from(Arc::new(dial::client_config()))))
     }
 }
 

@@ -168,12 +168,18 @@ impl Sender {
     }
 }
 
-/// Opens a session of its own over one transport.
-async fn attempt(place: &Arc<Place>, transport: Transport, options: &Options) -> Result<Pipe<String>, Attempt> {
+/// The part of a path that nobody else has: a server of three digits and a session of so many letters and digits, as those of
+/// sockjs-client.
+pub(crate) fn fresh_session(letters: usize) -> String {
     let server = rand::random_range(0..1000);
     let letter = |_| char::from(b"abcdefghijklmnopqrstuvwxyz012345"[rand::random_range(0..32)]);
-    let session: String = (0..16).map(letter).collect();
-    let below = format!("/{server:03}/{session}/");
+    let session: String = (0..letters).map(letter).collect();
+    format!("/{server:03}/{session}")
+}
+
+/// Opens a session of its own over one transport.
+async fn attempt(place: &Arc<Place>, transport: Transport, options: &Options) -> Result<Pipe<String>, Attempt> {
+    let below = format!("{}/", fresh_session(16));
     match transport {
         Transport::Websocket => websocket::open(place, &below, options).await,
         Transport::XhrStreaming | Transport::Xhr => xhr::open(place, &below, transport, options).await,

@@ -3,15 +3,17 @@
 //!
 //! Does not know: what the answers should be, but for the few that nearly every check begins with.
 
-use rand::RngExt as _;
-
 use super::answer::Answer;
 use super::probe::{Probe, array};
 use super::receiving::Receiving;
 use super::socket::Socket;
 use super::steps::Steps;
+use crate::client::sockjs::fresh_session;
 use crate::conformance::Stop;
 use crate::wire::{Connection, Fault, Head, Request, WebSocket, shown};
+
+/// Letters of a session's id, as many as sockjs-client has.
+const ID: usize = 8;
 
 /// What one check has of one service.
 pub(super) struct Visit<'a> {
@@ -26,12 +28,12 @@ pub(super) struct Visit<'a> {
 impl<'a> Visit<'a> {
     pub(super) fn new(probe: &'a Probe, service: &str) -> Self {
         let base = probe.target.path(service);
-        Self { probe, base, session: fresh_session(), steps: Steps::default() }
+        Self { probe, base, session: fresh_session(ID), steps: Steps::default() }
     }
 
     /// The same service with another session; what it does is recorded as part of this visit.
     pub fn another(&self) -> Visit<'a> {
-        Visit { probe: self.probe, base: self.base.clone(), session: fresh_session(), steps: self.steps.clone() }
+        Visit { probe: self.probe, base: self.base.clone(), session: fresh_session(ID), steps: self.steps.clone() }
     }
 
     /// The same service and server with the session of that id.
@@ -255,15 +257,6 @@ impl<'a> Visit<'a> {
     fn note(&self, request: &Request) {
         self.steps.note(request.curl(&self.probe.target));
     }
-}
-
-/// Ids as those of sockjs-client: three digits, and eight letters or digits.
-fn fresh_session() -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
-    let mut rng = rand::rng();
-    let id: String =
-        (0..8).filter_map(|_| LETTERS.get(rng.random_range(0..LETTERS.len())).copied()).map(char::from).collect();
-    format!("/{:03}/{id}", rng.random_range(0..1000))
 }
 
 /// The messages of an `a` frame, or `None` if it is none.
