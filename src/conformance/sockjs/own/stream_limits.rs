@@ -2,7 +2,7 @@
 //!
 //! Does not know: how much a server keeps for a peer that does not read. It need not keep anything.
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::receiver::{Over, Receiver, Transport};
 use super::{SOCKJS, check, lives, open_websocket, same, seconds, tenths};
@@ -147,6 +147,8 @@ async fn slow_reader(probe: &Probe) -> Result<(), Stop> {
         let until = Instant::now() + seconds(probe, 1);
         while Instant::now() < until {
             undisturbed(&visit).await?;
+            // A quick server would have us spend the connections of the whole run here.
+            sleep(seconds(probe, 1) / 50).await;
         }
         lives(&visit).await?;
     }
