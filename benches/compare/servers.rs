@@ -35,8 +35,8 @@ const START: Duration = Duration::from_secs(60);
 /// How long one may take to clear up when it is asked to end.
 const STOP: Duration = Duration::from_secs(15);
 
-/// What a SockJS response of the peers may carry before it ends: the default of their clients' other servers, not the little
-/// that their tests ask for.
+/// What a streaming response of the peers may carry before it ends: their libraries' default, not the little that the
+/// protocol's tests ask for.
 const RESPONSE_LIMIT: &str = "131072";
 
 /// Whose program is measured.
@@ -110,7 +110,9 @@ impl Program {
             Self::Towpath => {
                 let config = format!("{}/compare-{}.toml", env!("CARGO_TARGET_TMPDIR"), std::process::id());
                 fs::write(&config, CONFIG)?;
-                let mut towpath = on_the_first_core(Path::new(env!("CARGO_BIN_EXE_towpath")), "KILL");
+                let own = || env!("CARGO_BIN_EXE_towpath").into();
+                let program = std::env::var_os("GATEWAY_BIN").unwrap_or_else(own);
+                let mut towpath = on_the_first_core(Path::new(&program), "KILL");
                 towpath.args(["serve", "--config", &config, "--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]);
                 let server = Server::begin(&mut towpath, true, false);
                 fs::remove_file(&config)?;
