@@ -97,8 +97,8 @@ fn compare(options: &Options) -> Outcome<bool> {
 
     println!("\n{}\n\n{}", tables::demands(&rows, &results), tables::peers(&rows, &results));
     println!("{}", results.faults());
-    for failure in results.failures() {
-        println!("FAILED {failure}");
+    for (failure, times) in results.failures() {
+        println!("FAILED {failure} ({times} x)");
     }
     if let Some(file) = &options.json {
         let whole = json!({ "machine": head, "rows": tables::json(&rows, &results), "runs": results.json() });
@@ -150,9 +150,9 @@ fn measure(rows: &[Row], rounds: usize, quick: bool, mut results: Results) -> Ou
 }
 
 /// Makes one run with a server of its own, for what one load leaves behind must not cost the next anything. Only RabbitMQ,
-/// which takes long to come up, stays.
+/// which takes long to come up, stays, unless its memory is what is asked for.
 fn load(run: &Run, rabbitmq: &mut Option<Server>) -> Outcome<run::Report> {
-    if run.program != Program::RabbitMq {
+    if run.program != Program::RabbitMq || run.args.starts_with("idle") {
         return run.load(&run.program.start()?);
     }
     let server = match rabbitmq.take() {

@@ -22,8 +22,8 @@ pub struct Results {
     /// Lost, duplicated and out of order, of all runs.
     faults: [u64; 3],
     runs: usize,
-    /// What went wrong, with the run in which it did.
-    failures: Vec<String>,
+    /// What went wrong, with the run in which it did, and how often.
+    failures: Vec<(String, usize)>,
 }
 
 /// What a row came to.
@@ -60,34 +60,38 @@ impl Results {
     /// Takes down a run of this round.
     pub fn add(&mut self, run: &Run, outcome: Outcome<Report>) {
         self.runs += 1;
-        let title = format!("{}: {}", run.program.name(), run.args);
         match outcome {
             Ok(report) => {
                 let faults = report.faults();
                 self.faults.iter_mut().zip(faults).for_each(|(sum, more)| *sum += more);
                 if faults != [0; 3] {
-                    let [lost, duplicated, disordered] = faults;
-                    let faults = format!("{lost} lost, {duplicated} duplicated, {disordered} out of order");
-                    self.failures.push(format!("{title}: {faults}"));
+                    self.failed(run, &in_words(faults));
                 }
-                self.failures.extend(report.failures().into_iter().map(|failure| format!("{title}: {failure}")));
+                report.failures().iter().for_each(|failure| self.failed(run, failure));
                 if let Some(round) = self.rounds.last_mut() {
                     round.push((run.clone(), report));
                 }
             }
-            Err(error) => self.failures.push(format!("{title}: {error}")),
+            Err(error) => self.failed(run, &error.to_string()),
         }
     }
 
-    /// What went wrong in any run.
-    pub fn failures(&self) -> &[String] {
+    fn failed(&mut self, run: &Run, why: &str) {
+        let failure = format!("{}: {}: {why}", run.program.name(), run.args);
+        match self.failures.iter_mut().find(|(known, _)| *known == failure) {
+            Some((_, times)) => *times += 1,
+            None => self.failures.push((failure, 1)),
+        }
+    }
+
+    /// What went wrong in any run, each with the number of runs in which it did.
+    pub fn failures(&self) -> &[(String, usize)] {
         &self.failures
     }
 
     /// The sum of all faults in words.
     pub fn faults(&self) -> String {
-        let [lost, duplicated, disordered] = self.faults;
-        format!("{lost} lost, {duplicated} duplicated, {disordered} out of order in {} runs", self.runs)
+        format!("{} in {} runs", in_words(self.faults), self.runs)
     }
 
     /// What a row came to; `None` if there is no round in which all of its runs went well.
@@ -137,6 +141,10 @@ impl Results {
     }
 }
 
+fn in_words([lost, duplicated, disordered]: [u64; 3]) -> String {
+    format!("{lost} lost, {duplicated} duplicated, {disordered} out of order")
+}
+
 /// The reports of one round.
 struct Round<'a> {
     reports: &'a [(Run, Report)],
@@ -152,16 +160,16 @@ impl Round<'_> {
         self.figure(run, CPU)
     }
 
+    fn spread(&self, run: &Run) -> Option<f64> {
+        Some(self.figure(run, "/latency_us/p99")? / self.figure(run, "/latency_us/p50")?)
+    }
+
     /// What a row is judged by.
     fn value(&self, row: &Row) -> Option<f64> {
         match &row.figure {
-            Figure::Cpu(_) => Some(self.ours(row)? / self.control(row)?),
-            Figure::Growth(_) => Some(self.ours(row)? / self.control(row)?),
+            Figure::Cpu(_) | Figure::Growth(_) => Some(self.ours(row)? / self.control(row)?),
             Figure::Flat(path, base) => Some(self.figure(&row.ours, path)? / self.figure(base, path)?),
-            Figure::Resident(_) | Figure::Microseconds => self.ours(row),
-            Figure::Spread => {
-                Some(self.figure(&row.ours, "/latency_us/p99")? / self.figure(&row.ours, "/latency_us/p50")?)
-            }
+            Figure::Resident(_) | Figure::Microseconds | Figure::Spread(_) => self.ours(row),
             Figure::Drift => Some(self.grown(row, "/server/resident_half", "/server/resident_after")? / MIB),
             Figure::Descriptors => self.grown(row, "/server/descriptors_before", "/server/descriptors_after"),
         }
@@ -178,7 +186,7 @@ impl Round<'_> {
             Figure::Growth([from, ..]) => Some(self.cpu(&row.ours)? / self.cpu(from)?),
             Figure::Flat(path, _) => self.figure(&row.ours, path),
             Figure::Resident(_) => Some(self.figure(&row.ours, RESIDENT)? / KB),
-            Figure::Spread => self.figure(&row.ours, "/latency_us/p99"),
+            Figure::Spread(_) => self.spread(&row.ours),
             Figure::Drift | Figure::Descriptors => None,
         }
     }
@@ -190,7 +198,7 @@ impl Round<'_> {
             Figure::Growth([_, few, many]) => Some(self.cpu(many)? / self.cpu(few)?),
             Figure::Flat(path, base) => self.figure(base, path),
             Figure::Resident(control) => Some(self.figure(control.as_ref()?, RESIDENT)? / KB),
-            Figure::Spread => self.figure(&row.ours, "/latency_us/p50"),
+            Figure::Spread(control) => self.spread(control),
             Figure::Microseconds | Figure::Drift | Figure::Descriptors => None,
         }
     }

@@ -38,8 +38,8 @@ pub enum Figure {
     Resident(Option<Run>),
     /// CPU time for each message, in microseconds.
     Microseconds,
-    /// The 99th percentile of the latencies over their median.
-    Spread,
+    /// The 99th percentile of the latencies over their median. That of the control shows what the load does to it.
+    Spread(Run),
     /// What the resident memory grew by in the second half, in MiB.
     Drift,
     /// Descriptors that were open at the end and not at the beginning.
@@ -93,9 +93,9 @@ impl Row {
         let others: Vec<&Run> = match &self.figure {
             Figure::Cpu(against) => against.iter().map(|(_, run)| run).collect(),
             Figure::Growth(runs) => runs.iter().collect(),
-            Figure::Flat(_, run) => vec![run],
+            Figure::Flat(_, run) | Figure::Spread(run) => vec![run],
             Figure::Resident(control) => control.iter().collect(),
-            Figure::Microseconds | Figure::Spread | Figure::Drift | Figure::Descriptors => Vec::new(),
+            Figure::Microseconds | Figure::Drift | Figure::Descriptors => Vec::new(),
         };
         [&self.ours].into_iter().chain(others).chain(&self.peers).collect()
     }
@@ -133,8 +133,9 @@ fn echoes() -> Vec<Row> {
             .beside(&SOCKJS, &streaming),
     );
     rows.push(cpu("xhr-polling echo", towpath(&*polling), vec![(2, post())], 1.4, 1.1).beside(&SOCKJS, &polling));
-    let saturated = towpath("echo http://{web}/echo --clients 1000 --in-flight 1");
-    rows.push(row("fairness: 1000 saturated echoes, p99 / p50", saturated, Figure::Spread, 4.0, 2.0));
+    let saturated = control(ECHO, "echo ws://{web}/ --clients 1000 --in-flight 1");
+    let fair = websocket("--clients 1000 --in-flight 1");
+    rows.push(row("fairness: 1000 saturated echoes, p99 / p50", fair, Figure::Spread(saturated), 4.0, 2.0));
     if let Some(first) = rows.first_mut() {
         first.pace = Pace::Quick;
     }

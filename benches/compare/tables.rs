@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::results::{Results, Verdict};
 use crate::rows::{Figure, Row};
 use crate::run::Run;
+use crate::servers::Program;
 use crate::support::table::Table;
 
 impl Verdict {
@@ -94,8 +95,7 @@ fn with_unit(row: &Row, figure: f64) -> String {
         Figure::Flat(path, _) if path.contains("cpu") => format!("{figure:.2} us"),
         Figure::Flat(..) => format!("{:.2} kB", figure / 1000.0),
         Figure::Resident(_) => format!("{figure:.2} kB"),
-        Figure::Spread => format!("{:.1} ms", figure / 1000.0),
-        Figure::Growth(_) | Figure::Drift | Figure::Descriptors => format!("{figure:.2}"),
+        Figure::Growth(_) | Figure::Spread(_) | Figure::Drift | Figure::Descriptors => format!("{figure:.2}"),
     }
 }
 
@@ -106,13 +106,16 @@ fn bound(row: &Row, value: f64) -> String {
         Figure::Resident(_) => format!("{value:.2} kB"),
         Figure::Drift => format!("{value:.2} MiB"),
         Figure::Descriptors => format!("{value:.0}"),
-        Figure::Cpu(_) | Figure::Growth(_) | Figure::Flat(..) | Figure::Spread => format!("{value:.2}"),
+        Figure::Cpu(_) | Figure::Growth(_) | Figure::Flat(..) | Figure::Spread(_) => format!("{value:.2}"),
     }
 }
 
 /// What the control of a row is, in words.
 fn against(row: &Row) -> String {
-    let name = |run: &Run| run.program.name().to_owned();
+    let name = |run: &Run| match run.program {
+        Program::Towpath => "the raw websocket".to_owned(),
+        other => other.name().to_owned(),
+    };
     match &row.figure {
         Figure::Cpu(parts) => {
             let part =
@@ -122,7 +125,7 @@ fn against(row: &Row) -> String {
         Figure::Growth(_) => "the control's growth".to_owned(),
         Figure::Flat(..) => "the fewer".to_owned(),
         Figure::Resident(control) => control.as_ref().map(name).unwrap_or_default(),
-        Figure::Spread => "p50".to_owned(),
+        Figure::Spread(control) => name(control),
         Figure::Microseconds | Figure::Drift | Figure::Descriptors => String::new(),
     }
 }
