@@ -336,7 +336,8 @@ impl Plan {
         self.check_numbers()?;
         let transports = self.check_transports()?;
         let each = transports.used().into_iter().map(Transport::connections).max().unwrap_or(1);
-        let each = if matches!(self.scenario, Scenario::Post { .. }) { 1 } else { each };
+        // Who sends nothing has no connection for it.
+        let each = if matches!(self.scenario, Scenario::Post { .. } | Scenario::Idle { stomp: false, .. }) { 1 } else { each };
         // A publisher and the connections beside come on top.
         let connections = self.scenario.clients() * each + 16;
         let needed = u32::try_from(connections.div_ceil(EACH_SOURCE)).unwrap_or(1);
