@@ -42,6 +42,8 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// From how many loopback addresses connections come; without it so many that ports suffice.
     pub sources: Option<u32>,
+    /// The `host` of CONNECT, STOMP's name for a virtual host; without it that of the URL.
+    pub host: Option<String>,
     /// The `login` of CONNECT.
     pub login: Option<String>,
     /// The `passcode` of CONNECT.
@@ -63,6 +65,7 @@ impl Plan {
             patience: Duration::from_secs(10),
             server_pid: None,
             sources: None,
+            host: None,
             login: None,
             passcode: None,
         }
@@ -480,12 +483,16 @@ mod tests {
     #[test]
     fn many_connections_come_from_several_addresses() {
         let sources = |clients, transport| {
-            let mut plan = Plan::new("http://127.0.0.1:1/echo", Scenario::Idle { clients, stomp: false });
+            let mut plan = Plan::new("http://127.0.0.1:1/echo", Scenario::Echo { clients });
             plan.transports = Some(Transports::One(transport));
             plan.check().unwrap().sources
         };
         assert_eq!(sources(1000, Transport::Websocket), 1);
         assert_eq!(sources(50_000, Transport::Websocket), 3);
         assert_eq!(sources(50_000, Transport::XhrPolling), 6);
+
+        let mut idle = Plan::new("http://127.0.0.1:1/echo", Scenario::Idle { clients: 50_000, stomp: false });
+        idle.transports = Some(Transports::One(Transport::XhrPolling));
+        assert_eq!(idle.check().unwrap().sources, 3, "who sends nothing has one connection");
     }
 }

@@ -112,7 +112,8 @@ impl<'a> Stage<'a> {
 
     /// STOMP as the plan's user, with a heart-beat wanted of the server so often.
     pub(super) fn stomp_with_beats(&self, beats: Duration) -> Speech {
-        Speech::stomp(&self.route.host, self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
+        let host = self.plan.host.as_deref().unwrap_or(&self.route.host);
+        Speech::stomp(host, self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
     }
 
     /// The turns of the sender of that number among so many, from now on.
