@@ -66,7 +66,7 @@ pub struct Order {
     /// fanout: so many subscriptions of other destinations exist meanwhile.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = CLIENTS)]
     beside: u32,
-    /// fanout: these destinations; {n} is their number.
+    /// fanout: these destinations, with their number in the place that the default shows.
     #[arg(long, value_name = "NAME", default_value = "/topic/beside.{n}", help_heading = CLIENTS)]
     beside_destination: String,
     /// Connections come from 127.0.0.1 to 127.0.0.N in turn; by default so many that ports suffice.
