@@ -53,7 +53,8 @@ pub(super) struct Socket {
 #[derive(Debug)]
 pub(super) struct Xhr {
     route: Arc<Route>,
-    /// There from the first text on: who only listens has one connection, as a browser does.
+    /// There from the first text on, and until the server closes it while nothing is asked, as servers may. Who only listens
+    /// has one connection, as a browser does.
     sending: Option<Link>,
     /// The answer to the xhr_send that is under way.
     answer: Option<Answer>,
@@ -342,11 +343,18 @@ impl Xhr {
                 self.flush()?;
             }
             let woken = poll_fn(|context| {
-                if self.answer.is_some()
-                    && let Some(sending) = &mut self.sending
+                if let Some(sending) = &mut self.sending
                     && let Poll::Ready(came) = sending.poll_more(context)
                 {
-                    return Poll::Ready(came.map(|()| Woken::Answered));
+                    match (came, &self.answer) {
+                        (Ok(()), Some(_)) => return Poll::Ready(Ok(Woken::Answered)),
+                        (Ok(()), None) => {
+                            let unasked = Fault::garbage("an answer that nobody asked for", sending.input());
+                            return Poll::Ready(Err(unasked));
+                        }
+                        (Err(fault), Some(_)) => return Poll::Ready(Err(fault)),
+                        (Err(_), None) => self.sending = None,
+                    }
                 }
                 match self.receiving.poll_more(context) {
                     Poll::Ready(Ok(())) => Poll::Ready(Ok(Woken::Received(ControlFlow::Continue(())))),

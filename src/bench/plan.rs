@@ -13,6 +13,10 @@ const MOST_CLIENTS: u64 = 100_000;
 const MOST_IN_FLIGHT: u32 = 100_000;
 const MOST_RATE: f64 = 10_000_000.0;
 const LARGEST: usize = 1 << 20;
+/// Subscriptions beside a fan-out that one connection has.
+pub(super) const EACH_BESIDE: u32 = 500;
+/// Bytes of messages that are made beforehand.
+const MOST_BEFOREHAND: u64 = 1 << 30;
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Connections that one source address gets unless it is said otherwise. Ports run out at some 28,000.
 const EACH_SOURCE: u64 = 20_000;
@@ -42,8 +46,6 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// From how many loopback addresses connections come; without it so many that ports suffice.
     pub sources: Option<u32>,
-    /// The `host` of CONNECT, STOMP's name for a virtual host; without it that of the URL.
-    pub host: Option<String>,
     /// The `login` of CONNECT.
     pub login: Option<String>,
     /// The `passcode` of CONNECT.
@@ -65,7 +67,6 @@ impl Plan {
             patience: Duration::from_secs(10),
             server_pid: None,
             sources: None,
-            host: None,
             login: None,
             passcode: None,
         }
@@ -344,8 +345,12 @@ impl Plan {
         // Who sends nothing has no connection for it.
         let each =
             if matches!(self.scenario, Scenario::Post { .. } | Scenario::Idle { stomp: false, .. }) { 1 } else { each };
-        // A publisher and the connections beside come on top.
-        let connections = self.scenario.clients() * each + 16;
+        // A publisher comes on top, and those who have the subscriptions beside.
+        let beside = match self.scenario {
+            Scenario::Fanout { beside, .. } => u64::from(beside.div_ceil(EACH_BESIDE)),
+            _ => 0,
+        };
+        let connections = (self.scenario.clients() + beside + 1) * each;
         let needed = u32::try_from(connections.div_ceil(EACH_SOURCE)).unwrap_or(1);
         let sources = match self.sources {
             Some(sources) if (1..=250).contains(&sources) => sources,
@@ -385,6 +390,9 @@ impl Plan {
                 match () {
                     () if !(1..=1_000_000).contains(&memberships) => {
                         wrong("there must be 1 to 1000000 memberships of rooms")
+                    }
+                    () if u64::from(*topics) * self.size as u64 > MOST_BEFOREHAND => {
+                        wrong("the bodies for all topics together may have 1 GiB; they are made beforehand")
                     }
                     () if members > clients => wrong("a room cannot have more members than there are clients"),
                     () if u64::from(*clients) > memberships => wrong("there are more clients than memberships"),
@@ -473,6 +481,10 @@ mod tests {
         refusal(|plan| plan.scenario = Scenario::Rooms { topics: 2, members: 3, clients: 2 });
         refusal(|plan| plan.scenario = Scenario::Rooms { topics: 0, members: 3, clients: 2 });
         refusal(|plan| plan.scenario = Scenario::Churn { clients: 1, cycles: Some(0), stomp: false });
+        refusal(|plan| {
+            plan.scenario = Scenario::Rooms { topics: 5000, members: 1, clients: 1 };
+            plan.size = 1 << 20;
+        });
         refusal(|plan| plan.size = 23);
         refusal(|plan| plan.size = LARGEST + 1);
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {

@@ -115,8 +115,7 @@ impl<'a> Stage<'a> {
 
     /// STOMP as the plan's user, with a heart-beat wanted of the server so often.
     pub(super) fn stomp_with_beats(&self, beats: Duration) -> Speech {
-        let host = self.plan.host.as_deref().unwrap_or(&self.route.host);
-        Speech::stomp(host, self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
+        Speech::stomp(self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
     }
 
     /// The turns of so many senders, from now on.
@@ -306,8 +305,7 @@ impl<'a> Stage<'a> {
             () = something => true,
             () = ends => false,
             () = stalls => {
-                let what = "any of the messages on their way";
-                self.run.failed(&Fault::Silent { what, patience: self.plan.patience });
+                self.run.failed(&Fault::Stalled(self.plan.patience));
                 false
             }
         }

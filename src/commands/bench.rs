@@ -66,15 +66,12 @@ pub struct Order {
     /// fanout: so many subscriptions of other destinations exist meanwhile.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = CLIENTS)]
     beside: u32,
-    /// fanout: these destinations; {n} is their number.
+    /// fanout: these destinations, with their number in the place that the default shows.
     #[arg(long, value_name = "NAME", default_value = "/topic/beside.{n}", help_heading = CLIENTS)]
     beside_destination: String,
     /// Connections come from 127.0.0.1 to 127.0.0.N in turn; by default so many that ports suffice.
     #[arg(long, value_name = "N", help_heading = CLIENTS)]
     sources: Option<u32>,
-    /// The host of CONNECT, by default that of the URL; RabbitMQ wants its virtual host, mostly /.
-    #[arg(long, value_name = "NAME", help_heading = CLIENTS)]
-    host: Option<String>,
     #[command(flatten)]
     credentials: Credentials,
 
@@ -223,7 +220,6 @@ impl Order {
         plan.patience = self.patience;
         plan.server_pid = self.server_pid;
         plan.sources = self.sources;
-        plan.host.clone_from(&self.host);
         plan.login.clone_from(&self.credentials.login);
         plan.passcode = self.credentials.passcode()?;
         Ok(plan)
