@@ -21,6 +21,7 @@ mod api;
 mod body;
 mod collect;
 mod origin;
+mod packets;
 mod pages;
 mod receiver;
 mod reply;

@@ -107,7 +107,7 @@ impl Stream {
                 ready!(self.receiver.session().poll_drain(cx, self.receiver.id(), wire, budget, now(), &mut out));
             match drained {
                 Drained::Ping => continue,
-                Drained::Frames => {
+                Drained::Frames | Drained::All => {
                     self.sent += out.len();
                     if self.sent < self.limit {
                         break;
