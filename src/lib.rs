@@ -47,6 +47,7 @@ mod documents {
 
 pub mod application;
 pub mod auth;
+pub mod bench;
 mod bridge;
 pub mod broker;
 pub mod client;
