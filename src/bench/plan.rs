@@ -42,8 +42,8 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// From how many loopback addresses connections come; without it so many that ports suffice.
     pub sources: Option<u32>,
-    /// The `host` of CONNECT, STOMP's name for a virtual host; without it that of the URL.
-    pub host: Option<String>,
+    /// The `host` of CONNECT, STOMP's name for a virtual host. `/` is what brokers have to begin with.
+    pub host: String,
     /// The `login` of CONNECT.
     pub login: Option<String>,
     /// The `passcode` of CONNECT.
@@ -65,7 +65,7 @@ impl Plan {
             patience: Duration::from_secs(10),
             server_pid: None,
             sources: None,
-            host: None,
+            host: "/".to_owned(),
             login: None,
             passcode: None,
         }

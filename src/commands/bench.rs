@@ -72,9 +72,9 @@ pub struct Order {
     /// Connections come from 127.0.0.1 to 127.0.0.N in turn; by default so many that ports suffice.
     #[arg(long, value_name = "N", help_heading = CLIENTS)]
     sources: Option<u32>,
-    /// The host of CONNECT, by default that of the URL; RabbitMQ wants its virtual host, mostly /.
-    #[arg(long, value_name = "NAME", help_heading = CLIENTS)]
-    host: Option<String>,
+    /// The host of CONNECT: a virtual host of the broker.
+    #[arg(long, value_name = "NAME", default_value = "/", help_heading = CLIENTS)]
+    host: String,
     #[command(flatten)]
     credentials: Credentials,
 
