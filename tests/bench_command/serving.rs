@@ -1,0 +1,174 @@
+//! Every scenario against `towpath serve --test-services`: what is printed for people, and what for programs.
+//!
+//! Does not know: what anything costs.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::binary::{Running, towpath};
+use super::{bench, side_by_side};
+
+const SHORT: &str = "--duration 400ms --warm-up 100ms --patience 10s";
+
+/// A gateway, and what stands in URLs for its places.
+struct Gateway {
+    running: Running,
+    tcp: String,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        let running = Running::start(towpath(&["serve", "--test-services", "--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]));
+        let mut words = running.printed.split_whitespace();
+        let tcp = words.find_map(|word| word.strip_prefix("tcp://")).expect("it says where").to_owned();
+        Self { running, tcp }
+    }
+
+    fn arguments(&self, what: &str) -> String {
+        what.replace("{tcp}", &self.tcp).replace("{}", &self.running.address.to_string())
+    }
+}
+
+/// The keys of an object, and of the objects in it with a dot.
+fn keys(value: &Value) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for (key, value) in value.as_object().into_iter().flatten() {
+        all.insert(key.clone());
+        all.extend(keys(value).into_iter().map(|below| format!("{key}.{below}")));
+    }
+    all
+}
+
+/// Scenarios, the transport that a report names, and what people call what is measured.
+const ALL: [(&str, &str, &str); 17] = [
+    ("echo http://{}/echo --clients 5", "websocket", "echoes"),
+    ("echo http://{}/echo --clients 5 --transport raw-websocket", "raw-websocket", "echoes"),
+    ("echo ws://{}/echo/websocket --clients 5", "raw-websocket", "echoes"),
+    ("echo http://{}/echo --clients 5 --transport xhr-streaming", "xhr-streaming", "echoes"),
+    ("echo http://{}/echo --clients 5 --transport xhr-polling --in-flight 3", "xhr-polling", "echoes"),
+    ("echo http://{}/echo --clients 10 --mix websocket=60,xhr-streaming=25,xhr-polling=15", "mix", "echoes"),
+    ("fanout http://{}/stomp --clients 10 --rate 100", "websocket", "deliveries"),
+    ("fanout ws://{}/stomp --clients 10 --in-flight 8 --beside 50", "raw-websocket", "deliveries"),
+    ("fanout tcp://{tcp} --clients 10 --in-flight 1 --beside 50 --beside-destination /topic/beside.{n}.*", "tcp", "deliveries"),
+    ("rooms http://{}/stomp --topics 50 --members 4 --rate 500", "websocket", "deliveries"),
+    ("queue tcp://{tcp} --rate 500", "tcp", "messages"),
+    ("queue http://{}/stomp --ack client-individual --prefetch 10 --in-flight 2", "websocket", "messages"),
+    ("churn http://{}/echo --clients 3 --cycles 40", "websocket", "cycles"),
+    ("churn http://{}/stomp --stomp --clients 3 --cycles 40 --transport xhr-streaming", "xhr-streaming", "cycles"),
+    ("idle http://{}/echo --clients 10", "websocket", "heartbeats"),
+    ("idle tcp://{tcp} --stomp --clients 10", "tcp", "heartbeats"),
+    ("idle http://{}/stomp --stomp --clients 10 --transport xhr-polling", "xhr-polling", "heartbeats"),
+];
+
+#[test]
+fn programs_have_every_key() {
+    let gateway = Gateway::start();
+    let pid = gateway.running.child.id();
+    side_by_side(&ALL, |(what, transport, _)| {
+        let ran = bench(&format!("{} {SHORT} --server-pid {pid} --json", gateway.arguments(what)));
+        assert_eq!((ran.status, ran.beside.as_str()), (Some(0), ""), "{what} {ran:#?}");
+        assert_eq!(ran.printed.lines().count(), 1, "one object on one line: {ran:#?}");
+        assert!(!ran.printed.contains("null"), "{ran:#?}");
+        let json = ran.json();
+        let scenario = what.split(' ').next().unwrap();
+        assert_eq!((&json["scenario"], &json["transport"]), (&scenario.into(), &(*transport).into()), "{what} {ran:#?}");
+        let keys = keys(&json);
+        let idle = scenario == "idle";
+        for key in [
+            "url", "clients", "size", "seconds", "measured", "rate", "connect_us.p50", "connect_us.max", "server.pid", "server.cpu_us",
+            "server.resident_before", "server.resident_after", "server.resident_each", "load.busy", "failures", "messages.sent",
+            "messages.expected", "messages.received", "messages.lost", "messages.duplicated", "messages.out_of_order",
+        ] {
+            assert!(keys.contains(key), "{key} for {what} in {keys:?}");
+        }
+        assert_eq!(json["failures"], Value::Array(vec![]), "{what}");
+        assert!(json["server"]["cpu_us"].as_u64().is_some() && json["server"]["resident_after"].as_u64() > Some(1 << 20), "{ran:#?}");
+        if !idle {
+            for key in ["latency_us.from", "latency_us.count", "latency_us.p50", "latency_us.p90", "latency_us.p99", "latency_us.max"] {
+                assert!(keys.contains(key), "{key} for {what} in {keys:?}");
+            }
+            for key in ["server.cpu_us_each", "load.cpu_us_each"] {
+                assert!(keys.contains(key), "{key} for {what} in {keys:?}");
+            }
+            assert!(json["measured"].as_u64() > Some(0), "{ran:#?}");
+        }
+        if matches!(scenario, "churn" | "idle") {
+            let descriptors = |name: &str| json["server"][name].as_u64().unwrap_or_else(|| panic!("{name} in {ran:#?}"));
+            let _ = (descriptors("descriptors_before"), descriptors("descriptors_after"));
+        }
+        if scenario == "churn" {
+            assert!(keys.contains("server.resident_half"), "{keys:?}");
+        }
+        match *transport {
+            "mix" => {
+                assert_eq!(json["mix"], serde_json::json!({"websocket": 60, "xhr-streaming": 25, "xhr-polling": 15}));
+                let clients = |name: &str| json["transports"][name]["clients"].as_u64();
+                let shares = ["websocket", "xhr-streaming", "xhr-polling"].map(clients);
+                assert_eq!(shares.iter().flatten().sum::<u64>(), 10, "{shares:?}");
+                assert!(shares[0] == Some(6), "{shares:?}");
+                assert!(keys.contains("transports.xhr-polling.latency_us.p50"), "{keys:?}");
+            }
+            _ => assert!(!keys.contains("mix") && !keys.contains("transports"), "{keys:?}"),
+        }
+        let paced = if what.contains("--in-flight") { "in_flight" } else { "rate_wanted" };
+        assert!(keys.contains(paced) || matches!(scenario, "idle" | "churn"), "{paced} for {what} in {keys:?}");
+    });
+}
+
+#[test]
+fn people_read_what_came_of_it() {
+    let gateway = Gateway::start();
+    let pid = gateway.running.child.id();
+    side_by_side(&ALL, |(what, _, called)| {
+        let ran = bench(&format!("{} {SHORT} --server-pid {pid}", gateway.arguments(what)));
+        assert_eq!((ran.status, ran.beside.as_str()), (Some(0), ""), "{what} {ran:#?}");
+        let idle = what.starts_with("idle");
+        for part in ["  measured ", "  connecting ", "  server ", " resident, ", "  this load ", " % of a core", called] {
+            assert!(ran.printed.contains(part), "{part} for {what} in {}", ran.printed);
+        }
+        if !idle {
+            for part in ["p50 ", "p99 ", "max ", "0 lost, 0 twice, 0 out of order"] {
+                assert!(ran.printed.contains(part), "{part} for {what} in {}", ran.printed);
+            }
+        }
+        if what.contains("--rate") {
+            assert!(ran.printed.contains("from when it was due"), "{}", ran.printed);
+        }
+        if what.contains("--in-flight") {
+            assert!(ran.printed.contains("from its sending"), "{}", ran.printed);
+        }
+        if what.contains("--mix") {
+            assert!(ran.printed.contains("  xhr-streaming "), "{}", ran.printed);
+        }
+        assert!(!ran.printed.contains("failed"), "{}", ran.printed);
+    });
+}
+
+#[test]
+fn posts_are_answered_with_204() {
+    // What takes the messages of a session answers so; `/echo/000/x/xhr_send` needs a session, and the gateway's API none.
+    let server = super::bad::start(super::bad::Deed::Answers(204, ""));
+    let ran = bench(&format!("post http://{}/anything --clients 4 --in-flight 1 {SHORT} --json", server.address));
+    assert_eq!((ran.status, ran.beside.as_str()), (Some(0), ""), "{ran:#?}");
+    let json = ran.json();
+    let messages = &json["messages"];
+    assert!(messages["sent"].as_u64() > Some(10) && messages["sent"] == messages["received"], "{ran:#?}");
+    assert_eq!((json["scenario"].as_str(), server.seen.all()), (Some("post"), 4), "{ran:#?}");
+    let ran = bench(&format!("post http://{}/anything --clients 4 --rate 100 {SHORT}", server.address));
+    assert!(ran.status == Some(0) && ran.printed.contains("POSTs"), "{ran:#?}");
+}
+
+#[test]
+fn heartbeats_of_idle_sessions_are_counted() {
+    let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench_heartbeats.toml");
+    std::fs::write(&path, "[[endpoint]]\npath = \"/echo\"\nservice = \"echo\"\nheartbeat = \"1s\"\n").unwrap();
+    let running = Running::start(towpath(&["--config", path.to_str().unwrap(), "--listen", "127.0.0.1:0"]));
+    let all = ["websocket", "xhr-streaming", "xhr-polling"];
+    side_by_side(&all, |transport| {
+        let what = format!("idle http://{}/echo --clients 4 --transport {transport}", running.address);
+        let ran = bench(&format!("{what} --duration 2500ms --warm-up 0s --json"));
+        assert_eq!(ran.status, Some(0), "{ran:#?}");
+        assert!(ran.json()["measured"].as_u64() >= Some(4), "each has one in any two seconds: {ran:#?}");
+    });
+}
