@@ -48,6 +48,7 @@ mod documents {
 pub mod application;
 pub mod auth;
 mod bridge;
+pub mod bench;
 pub mod broker;
 pub mod client;
 mod clock;

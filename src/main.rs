@@ -47,6 +47,8 @@ enum Subcommands {
     Conformance(commands::conformance::Suite),
     /// Look at what stands between here and a SockJS server, and say what mends it.
     Doctor(commands::doctor::Patient),
+    /// Put an honest load on a SockJS or STOMP server, and say what it took and whether all came once and in order.
+    Bench(Box<commands::bench::Order>),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Some(Subcommands::Explain(question)) => return commands::explain::run(&question),
         Some(Subcommands::Conformance(suite)) => return commands::conformance::run(&suite),
         Some(Subcommands::Doctor(patient)) => return commands::doctor::run(&patient),
+        Some(Subcommands::Bench(order)) => return commands::bench::run(&order),
         Some(Subcommands::Serve(serve)) => run(&serve),
         None => run(&cli.serve),
     };

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the sources stand that the tree may name.
-const FOLDERS: [&str; 30] = [
+const FOLDERS: [&str; 31] = [
     "",
     "commands",
     "sockjs",
@@ -35,6 +35,7 @@ const FOLDERS: [&str; 30] = [
     "conformance/stomp",
     "conformance/stomp/checks",
     "doctor",
+    "bench",
 ];
 
 fn root() -> &'static Path {

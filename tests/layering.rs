@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 16] = [
     &["main"],
     &["commands"],
-    &["server", "conformance", "doctor"],
+    &["server", "bench", "conformance", "doctor"],
     &["mount", "client"],
     &["http", "tcp", "bridge"],
     &["application"],
@@ -30,8 +30,9 @@ const LAYERS: [&[&str]; 16] = [
 
 /// What looks at servers and speaks to them from outside, towpath's own among them, and all of ours that it may know: the server
 /// side is not in it, so that no mistake there is made here again.
-const OUTSIDE: [&str; 4] = ["conformance", "doctor", "client", "wire"];
-const KNOWN_OUTSIDE: [&str; 8] = ["conformance", "doctor", "client", "wire", "dial", "stomp", "sockjs", "metrics"];
+const OUTSIDE: [&str; 5] = ["bench", "conformance", "doctor", "client", "wire"];
+const KNOWN_OUTSIDE: [&str; 9] =
+    ["bench", "conformance", "doctor", "client", "wire", "dial", "stomp", "sockjs", "metrics"];
 
 /// Everything between the bytes read and the bytes written is synchronous and knows neither sockets nor the clock.
 const PURE: [&str; 6] = ["sockjs", "stomp", "publication", "session", "broker", "gateway"];
@@ -115,6 +116,7 @@ fn imports_are_seen() {
         ("conformance", "wire"),
         ("conformance", "client"),
         ("doctor", "wire"),
+        ("bench", "dial"),
         ("client", "dial"),
         ("session", "config"),
         ("publication", "stomp"),

@@ -2,6 +2,7 @@
 //!
 //! Does not know: the other subcommands, or the gateway's insides.
 
+pub mod bench;
 pub mod check;
 pub mod conformance;
 mod credentials;

@@ -1,0 +1,193 @@
+//! What the clients of one run share: how far it has come, what was counted, and how it ended for those that failed.
+//!
+//! Does not know: what the clients do.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::fault::Fault;
+use super::latency::Latency;
+use super::plan::Transport;
+use super::stamp::Stamp;
+use super::tally::Mark;
+
+/// Different failures that are kept apart.
+const MOST_FAILURES: usize = 100;
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Clients send, and nothing is measured yet.
+    WarmUp,
+    /// What comes now is measured.
+    Window,
+    /// Nothing new is sent; what is on its way is waited for.
+    Drain,
+}
+
+/// What clients share.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Of which run the messages are.
+    pub(super) id: u8,
+    /// Bytes of a body.
+    pub(super) size: usize,
+    zero: Instant,
+    phase: AtomicU8,
+    pub(super) sent: AtomicU64,
+    pub(super) expected: AtomicU64,
+    pub(super) received: AtomicU64,
+    pub(super) duplicated: AtomicU64,
+    pub(super) out_of_order: AtomicU64,
+    measured: AtomicU64,
+    latency: Mutex<Latency>,
+    connecting: Mutex<Latency>,
+    /// By transport, if they are to be told apart.
+    shares: Vec<(Transport, Share)>,
+    failures: Mutex<BTreeMap<String, u64>>,
+}
+
+/// What came over one transport.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) measured: AtomicU64,
+    pub(super) latency: Mutex<Latency>,
+}
+
+impl Run {
+    /// A run that tells these transports apart.
+    pub(super) fn new(id: u8, size: usize, apart: &[Transport]) -> Self {
+        let share = || Share { measured: AtomicU64::new(0), latency: Mutex::new(Latency::new()) };
+        Self {
+            id,
+            size,
+            zero: Instant::now(),
+            phase: AtomicU8::new(Phase::WarmUp as u8),
+            sent: AtomicU64::new(0),
+            expected: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            duplicated: AtomicU64::new(0),
+            out_of_order: AtomicU64::new(0),
+            measured: AtomicU64::new(0),
+            latency: Mutex::new(Latency::new()),
+            connecting: Mutex::new(Latency::new()),
+            shares: apart.iter().map(|transport| (*transport, share())).collect(),
+            failures: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Microseconds since the run began.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.zero.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Whether something new may be sent.
+    pub(super) fn sends(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) < Phase::Drain as u8
+    }
+
+    /// Whether what comes now is measured.
+    pub(super) fn measures(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == Phase::Window as u8
+    }
+
+    /// A message was sent that is to come so many times.
+    pub(super) fn sent(&self, messages: u64, times: u64) {
+        self.sent.fetch_add(messages, Ordering::Relaxed);
+        self.expected.fetch_add(messages * times, Ordering::Relaxed);
+    }
+
+    /// Reads the beginning of a body.
+    ///
+    /// # Errors
+    ///
+    /// It is none of this run's.
+    pub(super) fn stamp(&self, body: &[u8]) -> Result<Stamp, Fault> {
+        let stamp = Stamp::read(body, self.size)?;
+        if stamp.run == self.id { Ok(stamp) } else { Err(Fault::Foreign) }
+    }
+
+    /// Counts a message that came now over this transport.
+    pub(super) fn came(&self, transport: Transport, mark: Mark, stamp: Stamp, now: u64) {
+        match mark {
+            Mark::Fresh => {}
+            Mark::Late => {
+                self.out_of_order.fetch_add(1, Ordering::Relaxed);
+            }
+            Mark::Again => {
+                self.duplicated.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        }
+        self.received.fetch_add(1, Ordering::Relaxed);
+        self.measure(transport, now.saturating_sub(stamp.time));
+    }
+
+    /// Counts something that took so many microseconds, if it is time to.
+    pub(super) fn measure(&self, transport: Transport, took: u64) {
+        if !self.measures() {
+            return;
+        }
+        self.measured.fetch_add(1, Ordering::Relaxed);
+        self.latency.lock().record(took);
+        if let Some((_, share)) = self.shares.iter().find(|(known, _)| *known == transport) {
+            share.measured.fetch_add(1, Ordering::Relaxed);
+            share.latency.lock().record(took);
+        }
+    }
+
+    /// Counts something that took no time, if it is time to.
+    pub(super) fn happened(&self, transport: Transport) {
+        if !self.measures() {
+            return;
+        }
+        self.measured.fetch_add(1, Ordering::Relaxed);
+        if let Some((_, share)) = self.shares.iter().find(|(known, _)| *known == transport) {
+            share.measured.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether all that was sent has come.
+    pub(super) fn is_complete(&self) -> bool {
+        self.received.load(Ordering::Relaxed) >= self.expected.load(Ordering::Relaxed)
+    }
+
+    /// How many messages have come, whatever they were.
+    pub(super) fn arrivals(&self) -> u64 {
+        self.received.load(Ordering::Relaxed) + self.duplicated.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn measured(&self) -> u64 {
+        self.measured.load(Ordering::Relaxed)
+    }
+
+    /// Counts a client that took so many microseconds to connect.
+    pub(super) fn connected(&self, took: u64) {
+        self.connecting.lock().record(took);
+    }
+
+    /// Counts a failure.
+    pub(super) fn failed(&self, why: &Fault) {
+        let mut failures = self.failures.lock();
+        let text = why.to_string();
+        let known = failures.contains_key(&text) || failures.len() < MOST_FAILURES;
+        *failures.entry(if known { text } else { "others".to_owned() }).or_default() += 1;
+    }
+
+    pub(super) fn failures(&self) -> Vec<(String, u64)> {
+        self.failures.lock().iter().map(|(what, count)| (what.clone(), *count)).collect()
+    }
+
+    /// Latency, connecting, and what is told apart.
+    pub(super) fn books(&self) -> (Latency, Latency, &[(Transport, Share)]) {
+        (self.latency.lock().clone(), self.connecting.lock().clone(), &self.shares)
+    }
+}
