@@ -81,9 +81,12 @@ fn wrong_options_are_refused_with_the_option_and_what_would_be_right() {
 
 #[test]
 fn other_machines_are_left_alone_unless_told() {
-    for arguments in
-        ["echo http://192.0.2.1/echo", "queue tcp://192.0.2.1:61613", "fanout ws://[2001:db8::1]/stomp", "post http://192.0.2.1/"]
-    {
+    for arguments in [
+        "echo http://192.0.2.1/echo",
+        "queue tcp://192.0.2.1:61613",
+        "fanout ws://[2001:db8::1]/stomp",
+        "post http://192.0.2.1/",
+    ] {
         let ran = bench(arguments);
         assert_eq!((ran.status, ran.printed.as_str()), (Some(2), ""), "{ran:#?}");
         for part in ["is another machine", "--yes"] {
@@ -113,9 +116,31 @@ fn help_names_every_scenario_and_option() {
         assert!(ran.printed.contains(part), "{part} in {}", ran.printed);
     }
     for option in [
-        "transport", "mix", "stomp", "clients", "topics", "members", "producers", "consumers", "ack", "prefetch", "destination",
-        "beside", "beside-destination", "size", "rate", "in-flight", "duration", "warm-up", "cycles", "server-pid", "sources",
-        "patience", "login", "json", "yes",
+        "transport",
+        "mix",
+        "stomp",
+        "clients",
+        "topics",
+        "members",
+        "producers",
+        "consumers",
+        "ack",
+        "prefetch",
+        "destination",
+        "beside",
+        "beside-destination",
+        "size",
+        "rate",
+        "in-flight",
+        "duration",
+        "warm-up",
+        "cycles",
+        "server-pid",
+        "sources",
+        "patience",
+        "login",
+        "json",
+        "yes",
     ] {
         assert!(ran.printed.contains(&format!("--{option}")), "--{option} in {}", ran.printed);
     }

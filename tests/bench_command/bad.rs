@@ -191,9 +191,10 @@ async fn stomp(mut connection: Connection, what: InStomp) -> io::Result<()> {
         connection.write(text.as_bytes()).await?;
         if text.starts_with("ERROR") {
             // A broker may close after an ERROR; what has not been read would turn that into a reset.
-            while tokio::time::timeout(Duration::from_secs(5), connection.bytes()).await.is_ok_and(|more| more.is_ok()) {}
+            while tokio::time::timeout(Duration::from_secs(5), connection.bytes()).await.is_ok_and(|more| more.is_ok())
+            {
+            }
             return Ok(());
         }
     }
 }
-

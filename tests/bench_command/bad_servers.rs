@@ -47,7 +47,8 @@ fn look(case: &Case) {
             _ => {
                 let json = ran.json();
                 let failures = json["failures"].as_array().expect("there are failures");
-                let fits = |failure: &serde_json::Value| failure["what"].as_str().is_some_and(|what| what.contains(said));
+                let fits =
+                    |failure: &serde_json::Value| failure["what"].as_str().is_some_and(|what| what.contains(said));
                 assert!(failures.iter().any(fits), "{said} for {case:?} in {printed}");
             }
         }
@@ -123,18 +124,26 @@ fn answers_have_no_end() {
         (FANOUT, Deed::Endless(b"CONNECTED\n", BYTES), NOT_BEGUN, "larger than this client takes"),
         (ECHO, Deed::Socket(InSocket::OpensAndEndless(VAST, BYTES)), WRONG, "larger than this client takes"),
         (ECHO, Deed::Socket(InSocket::OpensAndEndless(b"\x01\x01x", PIECE)), WRONG, "larger than this client takes"),
-        (STREAMING, Deed::Session(InSession::StreamEndless("8\r\nxxxxxxxx\r\n")), WRONG, "larger than this client takes"),
+        (
+            STREAMING,
+            Deed::Session(InSession::StreamEndless("8\r\nxxxxxxxx\r\n")),
+            WRONG,
+            "larger than this client takes",
+        ),
     ];
     side_by_side(&all, look);
     // Heartbeats without end are no messages, and no failure by themselves: what was sent is lost.
     let beats = Deed::Socket(InSocket::OpensAndEndless(b"", b"\x81\x01h"));
-    side_by_side(&[(ECHO, beats), (STREAMING, Deed::Session(InSession::StreamEndless("2\r\nh\n\r\n")))], |(what, deed)| {
-        let server = start(*deed);
-        let ran = bench(&format!("{} {SHORT} --json", what.replace("{}", &server.address.to_string())));
-        assert_eq!(ran.status, Some(WRONG), "{what} {ran:#?}");
-        let messages = &ran.json()["messages"];
-        assert!(messages["sent"].as_u64() > Some(0) && messages["lost"] == messages["sent"], "{what} {ran:#?}");
-    });
+    side_by_side(
+        &[(ECHO, beats), (STREAMING, Deed::Session(InSession::StreamEndless("2\r\nh\n\r\n")))],
+        |(what, deed)| {
+            let server = start(*deed);
+            let ran = bench(&format!("{} {SHORT} --json", what.replace("{}", &server.address.to_string())));
+            assert_eq!(ran.status, Some(WRONG), "{what} {ran:#?}");
+            let messages = &ran.json()["messages"];
+            assert!(messages["sent"].as_u64() > Some(0) && messages["lost"] == messages["sent"], "{what} {ran:#?}");
+        },
+    );
 }
 
 #[test]

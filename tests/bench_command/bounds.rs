@@ -36,7 +36,8 @@ fn churn_has_so_many_at_once_and_so_many_in_all() {
     for what in ["churn ws://{}/stomp", "churn http://{}/stomp --transport xhr-polling", "churn tcp://{}"] {
         let server = Planted::honest();
         let what = what.replace("{}", &server.address().to_string());
-        let ran = bench(&format!("{what} --stomp --clients 4 --cycles 50 --warm-up 0s --duration 20s --patience 5s --json"));
+        let ran =
+            bench(&format!("{what} --stomp --clients 4 --cycles 50 --warm-up 0s --duration 20s --patience 5s --json"));
         assert_eq!(ran.status, Some(0), "{what} {ran:#?}");
         let seen = &server.broker().sessions;
         // Who leaves is gone for the broker before the receipt is written, so this holds whatever the network does.

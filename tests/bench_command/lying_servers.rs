@@ -34,7 +34,8 @@ fn over(way: &(&str, &str), lie: Lie, look: impl Fn(&Planted, &Ran)) {
 /// The counts of a report: lost, duplicated, out of order.
 fn amiss(ran: &Ran) -> [u64; 3] {
     let messages = &ran.json()["messages"];
-    ["lost", "duplicated", "out_of_order"].map(|name| messages[name].as_u64().unwrap_or_else(|| panic!("{name} in {ran:#?}")))
+    ["lost", "duplicated", "out_of_order"]
+        .map(|name| messages[name].as_u64().unwrap_or_else(|| panic!("{name} in {ran:#?}")))
 }
 
 fn count(ran: &Ran, name: &str) -> u64 {
@@ -46,7 +47,9 @@ fn failures(ran: &Ran) -> BTreeMap<String, u64> {
     let json = ran.json();
     let all = json["failures"].as_array().cloned().unwrap_or_default();
     all.iter()
-        .map(|failure| (failure["what"].as_str().expect("a text").to_owned(), failure["count"].as_u64().expect("a number")))
+        .map(|failure| {
+            (failure["what"].as_str().expect("a text").to_owned(), failure["count"].as_u64().expect("a number"))
+        })
         .collect()
 }
 
@@ -121,7 +124,8 @@ fn a_closed_loop_whose_messages_are_all_lost_ends_with_them_counted() {
         let server = Planted::lying(Lie::LosesAll);
         let (what, options) = way;
         let what = what.replace("{}", &server.address().to_string());
-        let ran = bench(&format!("{what} {options} --in-flight 2 --warm-up 0s --duration 400ms --patience 600ms --json"));
+        let ran =
+            bench(&format!("{what} {options} --in-flight 2 --warm-up 0s --duration 400ms --patience 600ms --json"));
         // A client with two on their way sends no third.
         let senders = if way.0.starts_with("echo") { 3 } else { 1 };
         let times = if way.0.starts_with("fanout") { 3 } else { 1 };

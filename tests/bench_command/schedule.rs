@@ -46,7 +46,10 @@ fn a_rate_is_a_schedule_that_senders_share() {
         let (_, first) = sent[0];
         for (at, (number, time)) in (0_u64..).zip(sent) {
             assert_eq!(*number, at, "sender {sender} leaves none out");
-            assert!(time.abs_diff(first + 5000 * at) <= 1, "number {at} of sender {sender} was due {time}, the first {first}");
+            assert!(
+                time.abs_diff(first + 5000 * at) <= 1,
+                "number {at} of sender {sender} was due {time}, the first {first}"
+            );
         }
     }
     // Together they are due every 1.25 ms, in turn.
@@ -67,8 +70,7 @@ fn a_rate_is_a_schedule_that_senders_share() {
 fn a_closed_loop_has_so_many_on_their_way_and_no_more() {
     // The first client has no answers at all: what it has sent is what it may have on its way.
     for (in_flight, transport) in [(1, "websocket"), (5, "websocket"), (3, "xhr-polling"), (4, "raw-websocket")] {
-        let server =
-            Planted::start(Manner { lie: Lie::None, hold: Some(Hold { from: 1, until: usize::MAX }) });
+        let server = Planted::start(Manner { lie: Lie::None, hold: Some(Hold { from: 1, until: usize::MAX }) });
         let ran = bench(&format!(
             "echo http://{}/echo --clients 2 --in-flight {in_flight} --transport {transport} --duration 300ms --warm-up 0s \
              --patience 500ms --json",

@@ -142,7 +142,8 @@ impl Service {
         }
         loop {
             let request = connection.request().await?;
-            let (prefix, below) = request.path.split_at(request.path[1..].find('/').map_or(request.path.len(), |at| at + 1));
+            let (prefix, below) =
+                request.path.split_at(request.path[1..].find('/').map_or(request.path.len(), |at| at + 1));
             let parts: Vec<_> = below.split('/').skip(1).collect();
             match (&parts[..], &request.key) {
                 ([_, _, "websocket"], Some(key)) => {
@@ -239,7 +240,8 @@ impl Service {
                 connection.answer(200, &(frame + "\n")).await
             }
             _ => {
-                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/javascript\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let head =
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/javascript\r\nTransfer-Encoding: chunked\r\n\r\n";
                 connection.write(head.as_bytes()).await?;
                 let mut frame = "h".repeat(2048);
                 loop {

@@ -19,7 +19,8 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
-        let running = Running::start(towpath(&["serve", "--test-services", "--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]));
+        let running =
+            Running::start(towpath(&["serve", "--test-services", "--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]));
         let mut words = running.printed.split_whitespace();
         let tcp = words.find_map(|word| word.strip_prefix("tcp://")).expect("it says where").to_owned();
         Self { running, tcp }
@@ -50,7 +51,11 @@ const ALL: [(&str, &str, &str); 17] = [
     ("echo http://{}/echo --clients 10 --mix websocket=60,xhr-streaming=25,xhr-polling=15", "mix", "echoes"),
     ("fanout http://{}/stomp --clients 10 --rate 100", "websocket", "deliveries"),
     ("fanout ws://{}/stomp --clients 10 --in-flight 8 --beside 50", "raw-websocket", "deliveries"),
-    ("fanout tcp://{tcp} --clients 10 --in-flight 1 --beside 50 --beside-destination /topic/beside.{n}.*", "tcp", "deliveries"),
+    (
+        "fanout tcp://{tcp} --clients 10 --in-flight 1 --beside 50 --beside-destination /topic/beside.{n}.*",
+        "tcp",
+        "deliveries",
+    ),
     ("rooms http://{}/stomp --topics 50 --members 4 --rate 500", "websocket", "deliveries"),
     ("queue tcp://{tcp} --rate 500", "tcp", "messages"),
     ("queue http://{}/stomp --ack client-individual --prefetch 10 --in-flight 2", "websocket", "messages"),
@@ -72,20 +77,52 @@ fn programs_have_every_key() {
         assert!(!ran.printed.contains("null"), "{ran:#?}");
         let json = ran.json();
         let scenario = what.split(' ').next().unwrap();
-        assert_eq!((&json["scenario"], &json["transport"]), (&scenario.into(), &(*transport).into()), "{what} {ran:#?}");
+        assert_eq!(
+            (&json["scenario"], &json["transport"]),
+            (&scenario.into(), &(*transport).into()),
+            "{what} {ran:#?}"
+        );
         let keys = keys(&json);
         let idle = scenario == "idle";
         for key in [
-            "url", "clients", "size", "seconds", "measured", "rate", "connect_us.p50", "connect_us.max", "server.pid", "server.cpu_us",
-            "server.resident_before", "server.resident_after", "server.resident_each", "load.busy", "failures", "messages.sent",
-            "messages.expected", "messages.received", "messages.lost", "messages.duplicated", "messages.out_of_order",
+            "url",
+            "clients",
+            "size",
+            "seconds",
+            "measured",
+            "rate",
+            "connect_us.p50",
+            "connect_us.max",
+            "server.pid",
+            "server.cpu_us",
+            "server.resident_before",
+            "server.resident_after",
+            "server.resident_each",
+            "load.busy",
+            "failures",
+            "messages.sent",
+            "messages.expected",
+            "messages.received",
+            "messages.lost",
+            "messages.duplicated",
+            "messages.out_of_order",
         ] {
             assert!(keys.contains(key), "{key} for {what} in {keys:?}");
         }
         assert_eq!(json["failures"], Value::Array(vec![]), "{what}");
-        assert!(json["server"]["cpu_us"].as_u64().is_some() && json["server"]["resident_after"].as_u64() > Some(1 << 20), "{ran:#?}");
+        assert!(
+            json["server"]["cpu_us"].as_u64().is_some() && json["server"]["resident_after"].as_u64() > Some(1 << 20),
+            "{ran:#?}"
+        );
         if !idle {
-            for key in ["latency_us.from", "latency_us.count", "latency_us.p50", "latency_us.p90", "latency_us.p99", "latency_us.max"] {
+            for key in [
+                "latency_us.from",
+                "latency_us.count",
+                "latency_us.p50",
+                "latency_us.p90",
+                "latency_us.p99",
+                "latency_us.max",
+            ] {
                 assert!(keys.contains(key), "{key} for {what} in {keys:?}");
             }
             for key in ["server.cpu_us_each", "load.cpu_us_each"] {
@@ -94,7 +131,8 @@ fn programs_have_every_key() {
             assert!(json["measured"].as_u64() > Some(0), "{ran:#?}");
         }
         if matches!(scenario, "churn" | "idle") {
-            let descriptors = |name: &str| json["server"][name].as_u64().unwrap_or_else(|| panic!("{name} in {ran:#?}"));
+            let descriptors =
+                |name: &str| json["server"][name].as_u64().unwrap_or_else(|| panic!("{name} in {ran:#?}"));
             let _ = (descriptors("descriptors_before"), descriptors("descriptors_after"));
         }
         if scenario == "churn" {
@@ -124,7 +162,8 @@ fn people_read_what_came_of_it() {
         let ran = bench(&format!("{} {SHORT} --server-pid {pid}", gateway.arguments(what)));
         assert_eq!((ran.status, ran.beside.as_str()), (Some(0), ""), "{what} {ran:#?}");
         let idle = what.starts_with("idle");
-        for part in ["  measured ", "  connecting ", "  server ", " resident, ", "  this load ", " % of a core", called] {
+        for part in ["  measured ", "  connecting ", "  server ", " resident, ", "  this load ", " % of a core", called]
+        {
             assert!(ran.printed.contains(part), "{part} for {what} in {}", ran.printed);
         }
         if !idle {
