@@ -47,8 +47,8 @@ mod documents {
 
 pub mod application;
 pub mod auth;
-mod bridge;
 pub mod bench;
+mod bridge;
 pub mod broker;
 pub mod client;
 mod clock;

@@ -82,7 +82,13 @@ impl Carrier {
                 let sockjs = transport == Transport::Websocket;
                 let path = match () {
                     () if sockjs => format!("{path}/{}/websocket", session()),
-                    () if route.is_websocket => if path.is_empty() { "/".to_owned() } else { path.clone() },
+                    () if route.is_websocket => {
+                        if path.is_empty() {
+                            "/".to_owned()
+                        } else {
+                            path.clone()
+                        }
+                    }
                     () => format!("{path}/websocket"),
                 };
                 let protocol = stomp && !sockjs;
@@ -93,7 +99,8 @@ impl Carrier {
                 let receiving = route.open().await?;
                 let session = session();
                 let receiver = if transport == Transport::XhrStreaming { "xhr_streaming" } else { "xhr" };
-                let post = |name: &str| format!("POST {path}/{session}/{name} HTTP/1.1\r\nHost: {}\r\n", route.authority);
+                let post =
+                    |name: &str| format!("POST {path}/{session}/{name} HTTP/1.1\r\nHost: {}\r\n", route.authority);
                 let mut xhr = Xhr {
                     route: Arc::clone(route),
                     sending: link,
@@ -103,7 +110,10 @@ impl Carrier {
                     received: Answer::default(),
                     line: Vec::new(),
                     unquoted: Vec::new(),
-                    send_head: format!("{}Content-Type: text/plain;charset=UTF-8\r\nContent-Length: ", post("xhr_send")),
+                    send_head: format!(
+                        "{}Content-Type: text/plain;charset=UTF-8\r\nContent-Length: ",
+                        post("xhr_send")
+                    ),
                     receive_request: format!("{}Content-Length: 0\r\n\r\n", post(receiver)),
                 };
                 xhr.ask()?;
@@ -344,7 +354,9 @@ impl Xhr {
                 return Ok(());
             }
             let woken = poll_fn(|context| {
-                if self.answer.is_some() && let Poll::Ready(came) = self.sending.poll_more(context) {
+                if self.answer.is_some()
+                    && let Poll::Ready(came) = self.sending.poll_more(context)
+                {
                     return Poll::Ready(came.map(|()| Woken::Answered));
                 }
                 match self.receiving.poll_more(context) {
@@ -455,7 +467,9 @@ async fn handshake(link: &mut Link, route: &Route, path: &str, stomp: bool) -> R
             link.consume(done);
             match answer.status() {
                 Some(101) if accepted => return Ok(()),
-                Some(101) => return Err(Fault::Garbage("a websocket handshake was answered with a wrong key".to_owned())),
+                Some(101) => {
+                    return Err(Fault::Garbage("a websocket handshake was answered with a wrong key".to_owned()));
+                }
                 Some(status) => return Err(Fault::Status { asked: "a websocket handshake", status }),
                 None => {}
             }

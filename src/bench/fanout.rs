@@ -23,11 +23,20 @@ const EACH_BESIDE: u32 = 500;
 /// How far the deliveries have come.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// How many were published.
-    published: AtomicU64,
+    /// How many messages were published.
+    pub(super) published: AtomicU64,
     /// The number of deliveries after which the publisher is to be woken.
     wanted: AtomicU64,
     reached: Notify,
+}
+
+impl Progress {
+    /// Wakes the publisher if it is time to.
+    pub(super) fn tell(&self, run: &Run) {
+        if run.received.load(Ordering::Relaxed) >= self.wanted.load(Ordering::Relaxed) {
+            self.reached.notify_one();
+        }
+    }
 }
 
 pub(super) async fn run(stage: &Stage<'_>, beside: u32, beside_destination: &str) -> Result<Seen, Refusal> {
@@ -35,8 +44,7 @@ pub(super) async fn run(stage: &Stage<'_>, beside: u32, beside_destination: &str
     let transports = stage.checked.transports.of(usize::try_from(subscribers).unwrap_or(0));
     let wanted = transports.len();
     let speech = stage.stomp();
-    let subscribe =
-        format!("SUBSCRIBE\nid:0\ndestination:{}\nreceipt:r\n\n\0", escaped(&stage.destination));
+    let subscribe = format!("SUBSCRIBE\nid:0\ndestination:{}\nreceipt:r\n\n\0", escaped(&stage.destination));
     let clients = stage
         .connect(transports, async |_, transport| {
             let mut client = Client::connect(&stage.route, transport, &speech).await?;
@@ -45,8 +53,9 @@ pub(super) async fn run(stage: &Stage<'_>, beside: u32, beside_destination: &str
         })
         .await?;
     let first = stage.checked.transports.first();
-    let publisher =
-        stage.connect(vec![first], async |_, transport| Client::connect(&stage.route, transport, &speech).await).await?;
+    let publisher = stage
+        .connect_others(vec![first], async |_, transport| Client::connect(&stage.route, transport, &speech).await)
+        .await?;
     let lonely = bystanders(stage, beside, beside_destination).await?;
     let (true, Some(publisher), Some(lonely)) = (clients.len() == wanted, publisher.into_iter().next(), lonely) else {
         return Ok(Seen::default());
@@ -72,21 +81,21 @@ pub(super) fn send(destination: &str, size: usize) -> String {
 }
 
 /// Publishes whenever fewer messages are on their way than are to be, or when one is due. A message counts as arrived when the
-/// deliveries so far make it up: with one on its way that is when every subscriber has it.
-async fn publish(
+/// deliveries so far make it up: with one on its way that is when each of its `times` deliveries has come.
+pub(super) async fn publish(
     run: Arc<Run>,
     mut client: Client,
     mut sender: Sender,
-    subscribers: u64,
+    times: u64,
     progress: Arc<Progress>,
 ) -> Result<(), Fault> {
     loop {
-        let arrived = run.received.load(Ordering::Relaxed) / subscribers;
+        let arrived = run.received.load(Ordering::Relaxed) / times;
         sender.put(&run, &mut client, arrived);
         // Known before anybody can have one of them.
         progress.published.store(sender.sent(), Ordering::Relaxed);
         client.flush()?;
-        let wanted = (arrived + 1) * subscribers;
+        let wanted = (arrived + 1) * times;
         progress.wanted.store(wanted, Ordering::Relaxed);
         if run.received.load(Ordering::Relaxed) >= wanted && run.sends() {
             continue;
@@ -127,9 +136,7 @@ async fn subscriber(run: Arc<Run>, mut client: Client, progress: Arc<Progress>) 
                 event => nothing(event),
             })
             .await?;
-        if run.received.load(Ordering::Relaxed) >= progress.wanted.load(Ordering::Relaxed) {
-            progress.reached.notify_one();
-        }
+        progress.tell(&run);
     }
 }
 
@@ -142,13 +149,18 @@ async fn bystanders(stage: &Stage<'_>, count: u32, destination: &str) -> Result<
     let speech = stage.stomp();
     let first = stage.checked.transports.first();
     let clients = stage
-        .connect(vec![first; connections], async |number, transport| {
+        .connect_others(vec![first; connections], async |number, transport| {
             let mut client = Client::connect(&stage.route, transport, &speech).await?;
             let begin = u32::try_from(number).unwrap_or(0) * EACH_BESIDE;
             for n in begin..(begin + EACH_BESIDE).min(count) {
                 let destination = escaped(&destination.replace("{n}", &n.to_string()));
                 // One after the other, so that no answer is larger than a client may have waiting.
-                client.ask(&format!("SUBSCRIBE\nid:{n}\ndestination:{destination}\nreceipt:r\n\n\0"), "the receipt of SUBSCRIBE").await?;
+                client
+                    .ask(
+                        &format!("SUBSCRIBE\nid:{n}\ndestination:{destination}\nreceipt:r\n\n\0"),
+                        "the receipt of SUBSCRIBE",
+                    )
+                    .await?;
             }
             Ok(client)
         })

@@ -44,7 +44,8 @@ pub(super) fn parse(input: &[u8]) -> Result<Option<Frame<'_>>, Fault> {
         (126 | 127, _) => return Ok(None),
         (small, _) => (2, u64::from(*small)),
     };
-    let size = usize::try_from(size).ok().filter(|size| *size <= LARGEST).ok_or(Fault::TooLarge("a websocket frame"))?;
+    let size =
+        usize::try_from(size).ok().filter(|size| *size <= LARGEST).ok_or(Fault::TooLarge("a websocket frame"))?;
     let payload = input.get(header..header + size);
     Ok(payload.map(|payload| Frame { last: first & 0x80 != 0, opcode: first & 0x0f, payload, length: header + size }))
 }

@@ -6,17 +6,22 @@
 //! Does not know: the server side of towpath.
 
 mod carrier;
+mod churn;
 mod client;
 mod echo;
 mod fanout;
 mod fault;
 mod frames;
 mod http;
+mod idle;
 mod latency;
 mod link;
 mod plan;
+mod post;
 mod process;
+mod queue;
 mod report;
+mod rooms;
 mod route;
 mod schedule;
 mod sender;
@@ -39,10 +44,16 @@ use stage::Stage;
 /// The plan cannot be, or the server is not there or takes no client at all. Whatever goes wrong later stands in the report.
 pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Report, Refusal> {
     let stage = Stage::set(plan, &tell).await?;
-    let shown = match &plan.scenario {
-        Scenario::Echo { .. } => echo::run(&stage).await?,
-        Scenario::Fanout { beside, beside_destination, .. } => fanout::run(&stage, *beside, beside_destination).await?,
-        _ => return Err(Refusal::new("not yet")),
-    };
-    Ok(stage.report(shown))
+    let seen = match &plan.scenario {
+        Scenario::Echo { .. } => echo::run(&stage).await,
+        Scenario::Fanout { beside, beside_destination, .. } => fanout::run(&stage, *beside, beside_destination).await,
+        Scenario::Rooms { topics, members, .. } => rooms::run(&stage, *topics, *members).await,
+        Scenario::Queue { producers, consumers, ack, prefetch } => {
+            queue::run(&stage, *producers, *consumers, *ack, *prefetch).await
+        }
+        Scenario::Churn { clients, cycles, stomp } => churn::run(&stage, *clients, *cycles, *stomp).await,
+        Scenario::Idle { stomp, .. } => idle::run(&stage, *stomp).await,
+        Scenario::Post { .. } => post::run(&stage).await,
+    }?;
+    Ok(stage.report(seen))
 }

@@ -293,7 +293,9 @@ impl FromStr for Transports {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let mut shares: Vec<(Transport, u32)> = Vec::new();
         for part in text.split(',') {
-            let (name, share) = part.split_once('=').ok_or_else(|| Refusal::new(format!("{part} has no share; write it as websocket=60")))?;
+            let (name, share) = part
+                .split_once('=')
+                .ok_or_else(|| Refusal::new(format!("{part} has no share; write it as websocket=60")))?;
             let transport: Transport = name.trim().parse()?;
             let share = share.trim().parse().ok().filter(|share| (1..=1_000_000).contains(share));
             let share = share.ok_or_else(|| Refusal::new(format!("the share of {name} must be 1 to 1000000")))?;
@@ -357,8 +359,12 @@ impl Plan {
             return wrong("a body must have 24 to 1048576 bytes: who sent it stands in it, and when");
         }
         match self.pace {
-            Pace::Rate(rate) if !(rate > 0.0 && rate <= MOST_RATE) => return wrong("the rate must be above 0 and at most 10000000"),
-            Pace::InFlight(count) if !(1..=MOST_IN_FLIGHT).contains(&count) => return wrong("1 to 100000 messages may be in flight"),
+            Pace::Rate(rate) if !(rate > 0.0 && rate <= MOST_RATE) => {
+                return wrong("the rate must be above 0 and at most 10000000");
+            }
+            Pace::InFlight(count) if !(1..=MOST_IN_FLIGHT).contains(&count) => {
+                return wrong("1 to 100000 messages may be in flight");
+            }
             _ => {}
         }
         if self.duration.is_zero() || self.duration > LONGEST || self.warm_up > LONGEST || self.patience > LONGEST {
@@ -372,13 +378,17 @@ impl Plan {
             Scenario::Rooms { topics, members, clients } => {
                 let memberships = u64::from(*topics) * u64::from(*members);
                 match () {
-                    () if !(1..=1_000_000).contains(&memberships) => wrong("there must be 1 to 1000000 memberships of rooms"),
+                    () if !(1..=1_000_000).contains(&memberships) => {
+                        wrong("there must be 1 to 1000000 memberships of rooms")
+                    }
                     () if members > clients => wrong("a room cannot have more members than there are clients"),
                     () if u64::from(*clients) > memberships => wrong("there are more clients than memberships"),
                     () => Ok(()),
                 }
             }
-            Scenario::Queue { producers, consumers, prefetch, .. } if *producers == 0 || *consumers == 0 || *prefetch == Some(0) => {
+            Scenario::Queue { producers, consumers, prefetch, .. }
+                if *producers == 0 || *consumers == 0 || *prefetch == Some(0) =>
+            {
                 wrong("a queue needs a producer, a consumer, and a prefetch of at least 1")
             }
             Scenario::Churn { cycles: Some(0), .. } => wrong("there must be a cycle"),
@@ -408,7 +418,10 @@ impl Plan {
             }
         }
         if usual == Transport::Tcp && !self.scenario.is_stomp() {
-            return Err(Refusal::new(format!("over TCP there is STOMP only, and {} is none; add --stomp if it has that", self.scenario.name())));
+            return Err(Refusal::new(format!(
+                "over TCP there is STOMP only, and {} is none; add --stomp if it has that",
+                self.scenario.name()
+            )));
         }
         if matches!(self.scenario, Scenario::Post { .. }) && usual != Transport::Websocket {
             return Err(Refusal::new("POSTs need a URL that begins with http://"));
@@ -427,7 +440,8 @@ mod tests {
         let count = |all: &[Transport], wanted| all.iter().filter(|transport| **transport == wanted).count();
         for (clients, expected) in [(100, [60, 25, 15]), (20, [12, 5, 3]), (1, [1, 0, 0])] {
             let all = mix.of(clients);
-            let found = [Transport::Websocket, Transport::XhrStreaming, Transport::XhrPolling].map(|wanted| count(&all, wanted));
+            let found = [Transport::Websocket, Transport::XhrStreaming, Transport::XhrPolling]
+                .map(|wanted| count(&all, wanted));
             assert_eq!((all.len(), found), (clients, expected));
         }
         assert!(count(&mix.of(100)[..10], Transport::XhrPolling) > 0, "not one after the other");
@@ -471,7 +485,9 @@ mod tests {
         refusal(|plan| plan.url = "https://127.0.0.1/echo".into());
         refusal(|plan| plan.url = "tcp://127.0.0.1:1".into());
         refusal(|plan| plan.transports = Some(Transports::One(Transport::Tcp)));
-        refusal(|plan| (plan.url, plan.transports) = ("ws://127.0.0.1/".into(), Some(Transports::One(Transport::Websocket))));
+        refusal(|plan| {
+            (plan.url, plan.transports) = ("ws://127.0.0.1/".into(), Some(Transports::One(Transport::Websocket)))
+        });
         let checked = Plan::new("ws://127.0.0.1/", Scenario::Echo { clients: 1 }).check().unwrap();
         assert_eq!(checked.transports, Transports::One(Transport::RawWebsocket));
     }

@@ -178,7 +178,8 @@ impl fmt::Display for Report {
             (_, Some(rate)) => format!(", {rate} a second wanted"),
             _ => String::new(),
         };
-        let measured = format!("{} {many} in {:.2} s, {:.0} a second{pace}", grouped(self.measured), self.seconds, self.rate);
+        let measured =
+            format!("{} {many} in {:.2} s, {:.0} a second{pace}", grouped(self.measured), self.seconds, self.rate);
         line(f, "measured", &measured)?;
         if let Some(Timed { from, took }) = self.latency_us {
             let from = if from == "intended" { "from when it was due" } else { "from its sending" };
@@ -314,7 +315,12 @@ mod tests {
             rate: 246_913.4,
             latency_us: Some(Timed { from: "sent", took }),
             connect_us: None,
-            server: Some(ServerUse { pid: 7, cpu_us: Some(5_000_000), cpu_us_each: Some(4.05), ..ServerUse::default() }),
+            server: Some(ServerUse {
+                pid: 7,
+                cpu_us: Some(5_000_000),
+                cpu_us_each: Some(4.05),
+                ..ServerUse::default()
+            }),
             load: Some(LoadUse { cpu_us_each: Some(1.0), busy: 0.63 }),
             transports: BTreeMap::new(),
             failures: Vec::new(),

@@ -15,7 +15,8 @@ use super::plan::Refusal;
 use crate::dial::{Address, Scheme};
 
 /// What a URL may begin with.
-pub(super) const SCHEMES: [Scheme; 3] = [Scheme::plain("http", 80), Scheme::plain("ws", 80), Scheme::plain("tcp", 61613)];
+pub(super) const SCHEMES: [Scheme; 3] =
+    [Scheme::plain("http", 80), Scheme::plain("ws", 80), Scheme::plain("tcp", 61613)];
 
 /// The way to the server.
 #[derive(Debug)]
@@ -53,7 +54,16 @@ impl Route {
         }
         let path = address.resource.trim_end_matches('/').to_owned();
         let is_websocket = url.get(..2).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ws"));
-        Ok(Self { to, host: address.host, authority: address.authority, path, is_websocket, sources, opened: AtomicU32::new(0), patience })
+        Ok(Self {
+            to,
+            host: address.host,
+            authority: address.authority,
+            path,
+            is_websocket,
+            sources,
+            opened: AtomicU32::new(0),
+            patience,
+        })
     }
 
     /// Connects.

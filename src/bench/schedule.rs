@@ -105,7 +105,10 @@ mod tests {
     #[test]
     fn a_closed_loop_fills_up_to_its_number() {
         let mut turns = Turns::new(Pace::InFlight(3), 0, 1, 0);
-        assert_eq!([0, 1, 2, 3, 4].map(|on_their_way| turns.take(7, on_their_way)), [Some(7), Some(7), Some(7), None, None]);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|on_their_way| turns.take(7, on_their_way)),
+            [Some(7), Some(7), Some(7), None, None]
+        );
         assert_eq!(turns.due(), None);
     }
 }

@@ -17,11 +17,15 @@ const MOST_WAITING: usize = 1 << 20;
 /// How long until one who is held up looks again.
 const HELD_UP: Duration = Duration::from_millis(1);
 
-/// One sender of one sequence of messages.
+/// Who sends, in turn, to so many destinations, each with a sequence of its own.
 #[derive(Debug)]
 pub(super) struct Sender {
-    message: Message,
+    /// A message for each destination.
+    messages: Vec<Message>,
+    /// What the first sequence goes by; the next goes by the next number.
     id: u32,
+    /// From a destination to the next; has no divisor with their number in common, so that each is reached once in a round.
+    stride: u64,
     turns: Turns,
     sent: u64,
     /// How often each message is to come.
@@ -30,8 +34,16 @@ pub(super) struct Sender {
 }
 
 impl Sender {
+    /// A sender to one destination, each of whose messages is to come so many times.
     pub(super) fn new(message: Message, id: u32, turns: Turns, times: u64) -> Self {
-        Self { message, id, turns, sent: 0, times, held_up: false }
+        Self::round(vec![message], id, turns, times)
+    }
+
+    /// A sender that goes round many destinations, in strides: neighbours were made at the same time, and lie side by side in the
+    /// server's memory.
+    pub(super) fn round(messages: Vec<Message>, id: u32, turns: Turns, times: u64) -> Self {
+        let stride = stride(messages.len() as u64);
+        Self { messages, id, stride, turns, sent: 0, times, held_up: false }
     }
 
     /// How many were sent.
@@ -46,9 +58,18 @@ impl Sender {
         }
         let (now, before) = (run.now(), self.sent);
         self.held_up = false;
+        let count = self.messages.len() as u64;
         while let Some(time) = self.next(now, arrived, client) {
-            let stamp = Stamp { run: run.id, sender: self.id, number: self.sent as u32, time };
-            client.put(self.message.stamped(stamp));
+            let (number, place) = (self.sent / count, self.sent % count * self.stride % count);
+            let Some(message) = usize::try_from(place).ok().and_then(|place| self.messages.get_mut(place)) else {
+                break;
+            };
+            client.put(message.stamped(Stamp {
+                run: run.id,
+                sender: self.id + place as u32,
+                number: number as u32,
+                time,
+            }));
             self.sent += 1;
         }
         run.sent(self.sent - before, self.times);
@@ -88,6 +109,30 @@ impl Sender {
             biased;
             came = client.receive(hear) => came,
             () = self.turn(run) => Ok(()),
+        }
+    }
+}
+
+/// A number near the golden section that has no divisor in common with the given one.
+fn stride(count: u64) -> u64 {
+    fn divisor(a: u64, b: u64) -> u64 {
+        if b == 0 { a } else { divisor(b, a % b) }
+    }
+    let from = (count as f64 * 0.618) as u64;
+    (from.max(1)..).find(|stride| divisor(*stride, count) == 1).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_reaches_each_destination_once() {
+        for count in [1, 2, 3, 4, 10, 5000, 4999, 65_536] {
+            let stride = stride(count);
+            let mut places: Vec<u64> = (0..count).map(|sent| sent * stride % count).collect();
+            places.sort_unstable();
+            assert_eq!(places, (0..count).collect::<Vec<_>>());
         }
     }
 }

@@ -117,18 +117,25 @@ impl Run {
 
     /// Counts a message that came now over this transport.
     pub(super) fn came(&self, transport: Transport, mark: Mark, stamp: Stamp, now: u64) {
-        match mark {
-            Mark::Fresh => {}
-            Mark::Late => {
-                self.out_of_order.fetch_add(1, Ordering::Relaxed);
-            }
-            Mark::Again => {
-                self.duplicated.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
+        self.came_untimed(mark);
+        if mark.is_new() {
+            self.measure(transport, now.saturating_sub(stamp.time));
         }
-        self.received.fetch_add(1, Ordering::Relaxed);
-        self.measure(transport, now.saturating_sub(stamp.time));
+    }
+
+    /// Counts a message that came, and is not what is measured.
+    pub(super) fn came_untimed(&self, mark: Mark) {
+        let amiss = match mark {
+            Mark::Fresh => None,
+            Mark::Late => Some(&self.out_of_order),
+            Mark::Again => Some(&self.duplicated),
+        };
+        if let Some(amiss) = amiss {
+            amiss.fetch_add(1, Ordering::Relaxed);
+        }
+        if mark.is_new() {
+            self.received.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts something that took so many microseconds, if it is time to.

@@ -89,7 +89,9 @@ impl<'a> Stage<'a> {
         let before = match server {
             Some(server) => {
                 let resident = server.resident().or(server.cpu().map(|_| 0));
-                let gone = || Refusal::new(format!("there is no process {} to be read in /proc", plan.server_pid.unwrap_or(0)));
+                let gone = || {
+                    Refusal::new(format!("there is no process {} to be read in /proc", plan.server_pid.unwrap_or(0)))
+                };
                 Some((resident.ok_or_else(gone)?, server.descriptors()))
             }
             None => None,
@@ -136,6 +138,28 @@ impl<'a> Stage<'a> {
         transports: Vec<Transport>,
         make: impl AsyncFn(usize, Transport) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Refusal> {
+        self.make(transports, make, true).await
+    }
+
+    /// The same for those who are not among the clients that are counted, such as a publisher.
+    ///
+    /// # Errors
+    ///
+    /// Not one could be made.
+    pub(super) async fn connect_others<T>(
+        &self,
+        transports: Vec<Transport>,
+        make: impl AsyncFn(usize, Transport) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, Refusal> {
+        self.make(transports, make, false).await
+    }
+
+    async fn make<T>(
+        &self,
+        transports: Vec<Transport>,
+        make: impl AsyncFn(usize, Transport) -> Result<T, Fault>,
+        counted: bool,
+    ) -> Result<Vec<T>, Refusal> {
         let all = transports.len();
         let make = &make;
         let one = |(number, transport)| async move {
@@ -149,7 +173,9 @@ impl<'a> Stage<'a> {
             while let Some((client, took)) = made.next().await {
                 match client {
                     Ok(client) => {
-                        self.run.connected(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                        if counted {
+                            self.run.connected(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                        }
                         clients.push(client);
                         if clients.len() % AT_ONCE == 0 {
                             self.tell(&format!("{} of {all} clients are connected", clients.len()));
@@ -174,8 +200,19 @@ impl<'a> Stage<'a> {
     }
 
     /// Lets clients run through warm-up and window, waits for what is on its way, and ends them.
-    pub(super) async fn measure(&self, mut clients: JoinSet<Result<(), Fault>>) -> Seen {
-        let Plan { warm_up, duration, patience, .. } = *self.plan;
+    pub(super) async fn measure(&self, clients: JoinSet<Result<(), Fault>>) -> Seen {
+        self.watch(clients, self.plan.warm_up, false).await
+    }
+
+    /// The same for clients that come to an end by themselves once nothing new is to be sent; there is no warm-up if they are to
+    /// do a certain number of things.
+    pub(super) async fn measure_to_the_end(&self, clients: JoinSet<Result<(), Fault>>, number: Option<u64>) -> Seen {
+        let warm_up = if number.is_some() { Duration::ZERO } else { self.plan.warm_up };
+        self.watch(clients, warm_up, true).await
+    }
+
+    async fn watch(&self, mut clients: JoinSet<Result<(), Fault>>, warm_up: Duration, to_the_end: bool) -> Seen {
+        let Plan { duration, patience, .. } = *self.plan;
         self.tell(&format!("warming up for {}", humantime::format_duration(warm_up)));
         let mut life = Life { arrivals: 0, since: Instant::now() };
         let mut going = self.until(&mut clients, &mut life, sleep(warm_up)).await;
@@ -201,13 +238,15 @@ impl<'a> Stage<'a> {
         if going {
             self.tell("waiting for what is on its way");
             let drained = async {
-                while !self.run.is_complete() {
+                while to_the_end || !self.run.is_complete() {
                     sleep(LOOK).await;
                 }
                 sleep(AFTERMATH).await;
             };
             let drained = async {
-                let _ = timeout(patience, drained).await;
+                if timeout(patience, drained).await.is_err() && to_the_end {
+                    self.run.failed(&Fault::Silent { what: "the last of the clients' ends", patience });
+                }
             };
             self.until(&mut clients, &mut life, drained).await;
         }
@@ -255,6 +294,11 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// The server's process, if it was named.
+    pub(super) fn server(&self) -> Option<Process> {
+        self.server
+    }
+
     pub(super) fn server_cpu(&self) -> Option<Cpu> {
         self.server?.cpu()
     }
@@ -299,7 +343,9 @@ impl<'a> Stage<'a> {
         let (transport, mix) = match &self.checked.transports {
             _ if matches!(plan.scenario, Scenario::Post { .. }) => (None, None),
             Transports::One(transport) => (Some(transport.name()), None),
-            Transports::Mix(mix) => (Some("mix"), Some(mix.iter().map(|(transport, share)| (transport.name(), *share)).collect())),
+            Transports::Mix(mix) => {
+                (Some("mix"), Some(mix.iter().map(|(transport, share)| (transport.name(), *share)).collect()))
+            }
         };
         let busy = seen.own_cpu.filter(|_| seen.seconds > 0.0).map(|cpu| cpu.total.as_secs_f64() / seen.seconds);
         Report {

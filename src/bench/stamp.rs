@@ -74,7 +74,12 @@ impl Stamp {
             })
         };
         // None of these can be larger than its digits.
-        Ok(Self { run: part(RUN)? as u8, sender: part(SENDER)? as u32, number: part(NUMBER)? as u32, time: part(TIME)? })
+        Ok(Self {
+            run: part(RUN)? as u8,
+            sender: part(SENDER)? as u32,
+            number: part(NUMBER)? as u32,
+            time: part(TIME)?,
+        })
     }
 }
 
@@ -122,7 +127,11 @@ mod tests {
 
     #[test]
     fn a_stamp_is_read_as_it_was_written() {
-        for stamp in [STAMP, Stamp { run: 0, sender: 0, number: 0, time: 0 }, Stamp { run: 1, sender: 99_999, number: 1_000_000, time: 3_600_000_000 }] {
+        for stamp in [
+            STAMP,
+            Stamp { run: 0, sender: 0, number: 0, time: 0 },
+            Stamp { run: 1, sender: 99_999, number: 1_000_000, time: 3_600_000_000 },
+        ] {
             for size in [LENGTH, 64, 4096] {
                 let mut message = Message::new(body(size).into_bytes(), 0, None);
                 assert_eq!(Stamp::read(message.stamped(stamp), size), Ok(stamp));
@@ -139,7 +148,8 @@ mod tests {
             let at = from + text.len() - 40;
             let mut message = Message::new(bytes, at, Some(from));
             let stamped = message.stamped(STAMP);
-            let plain: Vec<u8> = stamped[from..].iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+            let plain: Vec<u8> =
+                stamped[from..].iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
             assert_eq!(Stamp::read(&plain[text.len() - 40..], 40), Ok(STAMP));
             assert!(plain.starts_with(&text.as_bytes()[..text.len() - 40]));
         }
@@ -150,7 +160,9 @@ mod tests {
         let mut message = Message::new(body(40).into_bytes(), 0, None);
         let good = message.stamped(STAMP).to_vec();
         assert!(Stamp::read(&good, 40).is_ok());
-        for wrong in [&good[..39], &[&good[..], b"x"].concat(), &[b"G", &good[1..]].concat(), &[&good[..39], b"y"].concat(), b""] {
+        for wrong in
+            [&good[..39], &[&good[..], b"x"].concat(), &[b"G", &good[1..]].concat(), &[&good[..39], b"y"].concat(), b""]
+        {
             assert_eq!(Stamp::read(wrong, 40), Err(Fault::Foreign));
         }
     }

@@ -33,7 +33,9 @@ pub(super) fn tell(
         [b'o'] => hear(Said::Open),
         [b'h', ..] if frame.len() == PRELUDE && frame.iter().all(|byte| *byte == b'h') => Ok(()),
         [b'c', rest @ ..] => Err(Fault::Closed(close_words(rest))),
-        [b'a', b'[', rest @ ..] => array(rest, unquoted, hear).ok_or_else(|| Fault::garbage("no SockJS frame", frame))?,
+        [b'a', b'[', rest @ ..] => {
+            array(rest, unquoted, hear).ok_or_else(|| Fault::garbage("no SockJS frame", frame))?
+        }
         _ => Err(Fault::garbage("no SockJS frame", frame)),
     }
 }
@@ -125,7 +127,9 @@ fn hex(rest: &[u8]) -> Option<(u32, &[u8])> {
 
 fn close_words(rest: &[u8]) -> String {
     match serde_json::from_slice::<(u16, String)>(rest) {
-        Ok((code, reason)) => format!("{code} {}", reason.chars().filter(|c| !c.is_control()).take(80).collect::<String>()),
+        Ok((code, reason)) => {
+            format!("{code} {}", reason.chars().filter(|c| !c.is_control()).take(80).collect::<String>())
+        }
         Err(_) => "with a close frame that cannot be read".to_owned(),
     }
 }
@@ -149,7 +153,10 @@ mod tests {
     #[test]
     fn every_text_is_told_as_it_was_before_it_was_quoted() {
         assert_eq!(texts(r#"a["one","two"]"#).unwrap(), ["one", "two"]);
-        assert_eq!(texts(r#"a["S\nd:\/x\\\"\n\nb\u0000","\ud83d\ude00\u00e9"]"#).unwrap(), ["S\nd:/x\\\"\n\nb\0", "😀é"]);
+        assert_eq!(
+            texts(r#"a["S\nd:\/x\\\"\n\nb\u0000","\ud83d\ude00\u00e9"]"#).unwrap(),
+            ["S\nd:/x\\\"\n\nb\0", "😀é"]
+        );
         assert_eq!(texts(r#"a[""]"#).unwrap(), [""]);
         assert!(texts("a[]").unwrap().is_empty());
         assert_eq!(texts("o").unwrap(), ["Open"]);
@@ -164,7 +171,19 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_garbage() {
-        for frame in ["", "x", "hh", "a", "a[", r#"a["x""#, r#"a["x",]"#, r#"a["x"]]"#, r#"a["\x"]"#, r#"a["\u12"]"#, r#"a["\ud800"]"#] {
+        for frame in [
+            "",
+            "x",
+            "hh",
+            "a",
+            "a[",
+            r#"a["x""#,
+            r#"a["x",]"#,
+            r#"a["x"]]"#,
+            r#"a["\x"]"#,
+            r#"a["\u12"]"#,
+            r#"a["\ud800"]"#,
+        ] {
             assert!(matches!(texts(frame), Err(Fault::Garbage(_))), "{frame}");
         }
     }
