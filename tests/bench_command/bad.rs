@@ -4,9 +4,11 @@
 
 use std::future::pending;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::connection::{Connection, TEXT, framed};
 use super::host::Host;
@@ -43,10 +45,12 @@ pub enum InSocket {
     OtherKey,
     /// The open frame comes, and the end of the connection.
     OpensAndEnds,
-    /// The open frame comes, and this, and then nothing more; nothing is read.
-    OpensAndSays(&'static [u8]),
     /// The open frame comes, and this, and that for ever.
     OpensAndEndless(&'static [u8], &'static [u8]),
+    /// A first text is waited for, this is said, and then nothing more; nothing is read.
+    HearsAndSays(&'static [u8]),
+    /// A first text is waited for, and this comes, and that for ever.
+    HearsAndEndless(&'static [u8], &'static [u8]),
     /// So many texts are given back, and then this comes and the connection ends.
     EchoesAndSays(usize, &'static [u8]),
 }
@@ -60,9 +64,9 @@ pub enum InSession {
     PollAnswered(u16, &'static str),
     /// It opens and takes messages, and says nothing any more.
     Mute,
-    /// The stream opens, and goes on like this, and ends.
+    /// The stream opens, says this when a message has come, and ends.
     StreamSays(&'static str),
-    /// The stream opens, and goes on like this, for ever.
+    /// The stream opens, and goes on like this for ever when a message has come.
     StreamEndless(&'static str),
 }
 
@@ -82,10 +86,12 @@ const RECEIPT: &str = "RECEIPT\nreceipt-id:r\n\n\0";
 
 /// Starts one.
 pub fn start(deed: Deed) -> Host {
-    Host::start(move |stream, _| serve(stream, deed))
+    let heard = Arc::new(watch::Sender::new(false));
+    Host::start(move |stream, _| serve(stream, deed, Arc::clone(&heard)))
 }
 
-async fn serve(stream: TcpStream, deed: Deed) -> io::Result<()> {
+/// Serves a connection; `heard` is whether any session over HTTP has had a message.
+async fn serve(stream: TcpStream, deed: Deed, heard: Arc<watch::Sender<bool>>) -> io::Result<()> {
     let mut connection = Connection::new(stream);
     match deed {
         Deed::Silent => pending().await,
@@ -108,7 +114,7 @@ async fn serve(stream: TcpStream, deed: Deed) -> io::Result<()> {
             pending().await
         }
         Deed::Socket(what) => socket(connection, what).await,
-        Deed::Session(what) => session(connection, what).await,
+        Deed::Session(what) => session(connection, what, &heard).await,
         Deed::Stomp(what) => stomp(connection, what).await,
     }
 }
@@ -132,11 +138,16 @@ async fn socket(mut connection: Connection, what: InSocket) -> io::Result<()> {
     match what {
         InSocket::Nothing | InSocket::OtherKey => pending().await,
         InSocket::OpensAndEnds => Ok(()),
-        InSocket::OpensAndSays(bytes) => {
+        InSocket::OpensAndEndless(begin, more) => endless(&mut connection, begin, more).await,
+        InSocket::HearsAndSays(bytes) => {
+            connection.text().await?;
             connection.write(bytes).await?;
             pending().await
         }
-        InSocket::OpensAndEndless(begin, more) => endless(&mut connection, begin, more).await,
+        InSocket::HearsAndEndless(begin, more) => {
+            connection.text().await?;
+            endless(&mut connection, begin, more).await
+        }
         InSocket::EchoesAndSays(count, bytes) => {
             for _ in 0..count {
                 let Some(text) = connection.text().await? else { return Ok(()) };
@@ -150,7 +161,7 @@ async fn socket(mut connection: Connection, what: InSocket) -> io::Result<()> {
     }
 }
 
-async fn session(mut connection: Connection, what: InSession) -> io::Result<()> {
+async fn session(mut connection: Connection, what: InSession, heard: &watch::Sender<bool>) -> io::Result<()> {
     let mut opened = false;
     loop {
         let request = connection.request().await?;
@@ -158,9 +169,12 @@ async fn session(mut connection: Connection, what: InSession) -> io::Result<()> 
         if request.path.ends_with("/xhr_send") {
             let status = if let InSession::SendAnswered(status) = what { status } else { 204 };
             connection.answer(status, "").await?;
+            heard.send_replace(true);
         } else if streams {
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             connection.write(format!("{head}801\r\n{}\n\r\n2\r\no\n\r\n", "h".repeat(2048)).as_bytes()).await?;
+            // Nobody sends before all clients are open.
+            let _ = heard.subscribe().wait_for(|heard| *heard).await;
             match what {
                 InSession::StreamSays(text) => return connection.write(text.as_bytes()).await,
                 InSession::StreamEndless(text) => return endless(&mut connection, b"", text.as_bytes()).await,

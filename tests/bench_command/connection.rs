@@ -36,6 +36,8 @@ impl Connection {
     }
 
     async fn more(&mut self) -> io::Result<()> {
+        // What comes in one piece is to be read in one.
+        self.buffer.reserve(64 << 10);
         match self.stream.read_buf(&mut self.buffer).await? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
