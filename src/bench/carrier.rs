@@ -197,15 +197,6 @@ impl Carrier {
         }
     }
 
-    /// Whether nothing that was put waits, or was sent and not answered where there are answers.
-    pub(super) fn is_idle(&self) -> bool {
-        let answered = match self {
-            Self::Xhr(xhr) => xhr.answer.is_none(),
-            Self::Socket(_) | Self::Tcp(_) => true,
-        };
-        answered && self.backlog() == 0
-    }
-
     /// Gives back the memory that is not needed while nothing comes.
     pub(super) fn rest(&mut self) {
         match self {
@@ -248,19 +239,11 @@ impl Carrier {
         }
     }
 
-    /// Says good-bye as the transport can, and waits until that has gone.
-    ///
-    /// # Errors
-    ///
-    /// The connection is broken.
-    pub(super) async fn leave(mut self) -> Result<(), Fault> {
-        match &mut self {
-            Self::Socket(socket) => {
-                frames::write(socket.link.output(), frames::CLOSE, &1000_u16.to_be_bytes());
-                socket.link.written().await
-            }
-            Self::Tcp(link) => link.written().await,
-            Self::Xhr(_) => Ok(()),
+    /// Says good-bye as the transport can, and waits until that has gone. A server that is gone already needs none.
+    pub(super) async fn leave(mut self) {
+        if let Self::Socket(socket) = &mut self {
+            frames::write(socket.link.output(), frames::CLOSE, &1000_u16.to_be_bytes());
+            let _ = socket.link.written().await;
         }
     }
 }

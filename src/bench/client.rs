@@ -92,11 +92,11 @@ impl Client {
         let frames = stomp.then(Splitter::default);
         let mut client = Self { carrier, transport, frames, patience: route.patience };
         if !matches!(transport, Transport::RawWebsocket | Transport::Tcp) {
-            client.expect("the open frame of a session", |event| matches!(event, Event::Open)).await?;
+            client.expect("the open frame of a session", false, |event| matches!(event, Event::Open)).await?;
         }
         if let Speech::Stomp { connect } = speech {
             client.carrier.put_text(connect);
-            client.expect("CONNECTED", |event| matches!(event, Event::Connected)).await?;
+            client.expect("CONNECTED", false, |event| matches!(event, Event::Connected)).await?;
         }
         Ok(client)
     }
@@ -112,27 +112,38 @@ impl Client {
     /// Something else came, or nothing in time.
     pub(super) async fn ask(&mut self, frame: &str, what: &'static str) -> Result<(), Fault> {
         self.carrier.put_text(frame);
-        self.expect(what, |event| matches!(event, Event::Receipt(_))).await
+        self.expect(what, false, |event| matches!(event, Event::Receipt(_))).await
     }
 
-    /// Sends what was put and waits for that event.
-    async fn expect(&mut self, what: &'static str, wanted: impl Fn(Event<'_>) -> bool) -> Result<(), Fault> {
+    /// Sends what was put and waits for that event, the last of the conversation or not.
+    async fn expect(
+        &mut self,
+        what: &'static str,
+        last: bool,
+        wanted: impl Fn(Event<'_>) -> bool,
+    ) -> Result<(), Fault> {
         self.carrier.flush()?;
         let patience = self.patience;
         let came = async {
             let mut found = false;
-            while !found {
-                self.receive(|event| match event {
+            loop {
+                let came = self.receive(|event| match event {
                     event if !found && wanted(event) => {
                         found = true;
                         Ok(())
                     }
                     Event::Beat => Ok(()),
-                    _ => Err(Fault::Garbage(format!("something else came before {what}"))),
-                })
-                .await?;
+                    _ => Err(Fault::Garbage(format!("something else came with {what}"))),
+                });
+                match came.await {
+                    // Who has said good-bye may be closed in the same breath.
+                    Err(Fault::Closed(_) | Fault::Ended) if found && last => return Ok(()),
+                    came => came?,
+                }
+                if found {
+                    return Ok(());
+                }
             }
-            Ok(())
         };
         timeout(patience, came).await.map_err(|_| Fault::Silent { what, patience })?
     }
@@ -190,11 +201,13 @@ impl Client {
     /// Something else came, or nothing in time.
     pub(super) async fn leave(mut self) -> Result<(), Fault> {
         if self.frames.is_some() {
-            self.ask("DISCONNECT\nreceipt:r\n\n\0", "the receipt of DISCONNECT").await?;
+            self.carrier.put_text("DISCONNECT\nreceipt:r\n\n\0");
+            let receipt = |event: Event<'_>| matches!(event, Event::Receipt(_));
+            self.expect("the receipt of DISCONNECT", true, receipt).await?;
         }
         let patience = self.patience;
         let left = timeout(patience, self.carrier.leave()).await;
-        left.map_err(|_| Fault::Silent { what: "the end of a connection", patience })?
+        left.map_err(|_| Fault::Silent { what: "the end of a connection", patience })
     }
 }
 

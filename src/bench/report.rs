@@ -182,7 +182,11 @@ impl fmt::Display for Report {
             format!("{} {many} in {:.2} s, {:.0} a second{pace}", grouped(self.measured), self.seconds, self.rate);
         line(f, "measured", &measured)?;
         if let Some(Timed { from, took }) = self.latency_us {
-            let from = if from == "intended" { "from when it was due" } else { "from its sending" };
+            let from = match from {
+                "intended" => "from when it was due",
+                _ if self.scenario == "churn" => "from its begin",
+                _ => "from its sending",
+            };
             line(f, "latency", &format!("{}, {from}", percentiles(took)))?;
         }
         if let Some(took) = self.connect_us {
