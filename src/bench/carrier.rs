@@ -399,6 +399,9 @@ impl Xhr {
         if self.line.len() > LARGEST {
             return Err(Fault::TooLarge("a SockJS frame"));
         }
+        if self.received.is_done() && !self.line.is_empty() {
+            return Err(Fault::garbage("no SockJS frame", &self.line));
+        }
         // Nobody is to wait for what the session has said since.
         if self.received.is_done() && !self.received.closes() {
             self.ask()?;

@@ -189,9 +189,12 @@ impl<'a> Stage<'a> {
                 }
             }
         };
-        let longest = self.plan.patience + EACH_CONNECT * u32::try_from(all).unwrap_or(u32::MAX);
+        // Whoever waits for one step in vain is to be the first to say so.
+        let longest = 2 * self.plan.patience + EACH_CONNECT * u32::try_from(all).unwrap_or(u32::MAX);
         if timeout(longest, connecting).await.is_err() {
-            self.run.failed(&Fault::Silent { what: "the last of the clients", patience: longest });
+            let fault = Fault::Silent { what: "the last of the clients", patience: longest };
+            self.run.failed(&fault);
+            first = Some(fault);
         }
         match first {
             Some(fault) if clients.is_empty() => Err(Refusal::new(format!("no client could connect: {fault}"))),
