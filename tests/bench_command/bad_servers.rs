@@ -43,7 +43,8 @@ fn wrong(case: &Case) -> Option<String> {
         }
         _ => failures(&ran).iter().any(|what| what.contains(said)),
     };
-    let fits = if status == EITHER { matches!(ran.status, Some(WRONG | NOT_BEGUN)) } else { ran.status == Some(status) };
+    let fits =
+        if status == EITHER { matches!(ran.status, Some(WRONG | NOT_BEGUN)) } else { ran.status == Some(status) };
     (!right || !fits).then(|| format!("{case:?}\n{ran:#?}"))
 }
 

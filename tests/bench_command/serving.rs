@@ -73,6 +73,14 @@ const ALL: [(&str, &str, &str); 17] = [
     ("idle http://{}/stomp --stomp --clients 10 --transport xhr-polling", "xhr-polling", "heartbeats"),
 ];
 
+/// Keys that every report has.
+const ALWAYS: &str = "scenario url clients size seconds measured rate failures connect_us.count connect_us.p50 connect_us.p90 \
+    connect_us.p99 connect_us.max messages.sent messages.expected messages.received messages.lost messages.duplicated \
+    messages.out_of_order server.pid server.cpu_us server.resident_before server.resident_after server.resident_each load.busy";
+/// Keys that it has if something was measured that takes time.
+const MEASURED: &str = "latency_us.from latency_us.count latency_us.p50 latency_us.p90 latency_us.p99 latency_us.max \
+    server.cpu_us_each load.cpu_us_each";
+
 #[test]
 fn programs_have_every_key() {
     let gateway = Gateway::start();
@@ -83,82 +91,48 @@ fn programs_have_every_key() {
         assert_eq!(ran.printed.lines().count(), 1, "one object on one line: {ran:#?}");
         assert!(!ran.printed.contains("null"), "{ran:#?}");
         let json = ran.json();
-        let scenario = what.split(' ').next().unwrap();
-        assert_eq!(
-            (&json["scenario"], &json["transport"]),
-            (&scenario.into(), &(*transport).into()),
-            "{what} {ran:#?}"
-        );
+        let scenario = what.split(' ').next().expect("a scenario");
+        let named = (json["scenario"].as_str(), json["transport"].as_str());
+        assert_eq!(named, (Some(scenario), Some(*transport)), "{what} {ran:#?}");
+        let number = |key: &str| json[key].as_u64().unwrap_or_else(|| panic!("{key} in {ran:#?}"));
+        let (idle, churn) = (scenario == "idle", scenario == "churn");
+
         let keys = keys(&json);
-        let idle = scenario == "idle";
-        for key in [
-            "url",
-            "clients",
-            "size",
-            "seconds",
-            "measured",
-            "rate",
-            "connect_us.p50",
-            "connect_us.max",
-            "server.pid",
-            "server.cpu_us",
-            "server.resident_before",
-            "server.resident_after",
-            "server.resident_each",
-            "load.busy",
-            "failures",
-            "messages.sent",
-            "messages.expected",
-            "messages.received",
-            "messages.lost",
-            "messages.duplicated",
-            "messages.out_of_order",
-        ] {
-            assert!(keys.contains(key), "{key} for {what} in {keys:?}");
+        let mut wanted: Vec<_> = ALWAYS.split_whitespace().collect();
+        // On a busy machine a window of this length may have nothing in it.
+        if !idle && number("measured") > 0 {
+            wanted.extend(MEASURED.split_whitespace());
         }
+        if idle || churn {
+            wanted.extend(["server.descriptors_before", "server.descriptors_after"]);
+        }
+        if churn {
+            wanted.push("server.resident_half");
+            assert_eq!(number("measured"), 40, "{ran:#?}");
+        }
+        if !idle && !churn {
+            wanted.push(if what.contains("--in-flight") { "in_flight" } else { "rate_wanted" });
+        }
+        let lacking: Vec<_> = wanted.into_iter().filter(|key| !keys.contains(*key)).collect();
+        assert_eq!(lacking, [""; 0], "{what} {ran:#?}");
+
         assert_eq!(json["failures"], Value::Array(vec![]), "{what}");
-        assert!(
-            json["server"]["cpu_us"].as_u64().is_some() && json["server"]["resident_after"].as_u64() > Some(1 << 20),
-            "{ran:#?}"
-        );
-        if !idle {
-            for key in [
-                "latency_us.from",
-                "latency_us.count",
-                "latency_us.p50",
-                "latency_us.p90",
-                "latency_us.p99",
-                "latency_us.max",
-            ] {
-                assert!(keys.contains(key), "{key} for {what} in {keys:?}");
-            }
-            for key in ["server.cpu_us_each", "load.cpu_us_each"] {
-                assert!(keys.contains(key), "{key} for {what} in {keys:?}");
-            }
+        assert!(json["server"]["resident_after"].as_u64() > Some(1 << 20), "{ran:#?}");
+        let messages = &json["messages"];
+        let all_came = messages["sent"].as_u64() > Some(0) && messages["expected"] == messages["received"];
+        assert!(idle || all_came, "{what} {ran:#?}");
+        if *transport == "mix" {
+            assert_eq!(json["mix"], serde_json::json!({"websocket": 60, "xhr-streaming": 25, "xhr-polling": 15}));
+            let share = |name: &str, key: &str| json["transports"][name][key].as_u64();
+            let names = ["websocket", "xhr-streaming", "xhr-polling"];
+            let clients: Vec<_> = names.iter().filter_map(|name| share(name, "clients")).collect();
+            assert_eq!((clients[0], clients.iter().sum::<u64>()), (6, 10), "{ran:#?}");
+            let measured = names.iter().filter_map(|name| share(name, "measured")).sum::<u64>();
+            assert_eq!(measured, number("measured"), "{ran:#?}");
+        } else {
+            assert!(!keys.contains("mix") && !keys.contains("transports"), "{what} {ran:#?}");
         }
-        if matches!(scenario, "churn" | "idle") {
-            let descriptors =
-                |name: &str| json["server"][name].as_u64().unwrap_or_else(|| panic!("{name} in {ran:#?}"));
-            let _ = (descriptors("descriptors_before"), descriptors("descriptors_after"));
-        }
-        if scenario == "churn" {
-            assert!(keys.contains("server.resident_half"), "{keys:?}");
-            assert_eq!(measured, 40, "{ran:#?}");
-        }
-        match *transport {
-            "mix" => {
-                assert_eq!(json["mix"], serde_json::json!({"websocket": 60, "xhr-streaming": 25, "xhr-polling": 15}));
-                let clients = |name: &str| json["transports"][name]["clients"].as_u64();
-                let shares = ["websocket", "xhr-streaming", "xhr-polling"].map(clients);
-                assert_eq!(shares.iter().flatten().sum::<u64>(), 10, "{shares:?}");
-                assert!(shares[0] == Some(6), "{shares:?}");
-                assert!(measured < 500 || keys.contains("transports.xhr-polling.latency_us.p50"), "{keys:?}");
-            }
-            _ => assert!(!keys.contains("mix") && !keys.contains("transports"), "{keys:?}"),
-        }
-        let paced = if what.contains("--in-flight") { "in_flight" } else { "rate_wanted" };
-        assert!(keys.contains(paced) || matches!(scenario, "idle" | "churn"), "{paced} for {what} in {keys:?}");
-        if idle { 0 } else { measured }
+        if idle { 0 } else { number("measured") }
     });
     assert!(measured.iter().filter(|measured| **measured > 0).count() > ALL.len() / 2, "{measured:?}");
 }
