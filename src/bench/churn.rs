@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::client::{self, Client, Event, Speech, escaped};
 use super::fanout::{nothing, send};
@@ -70,7 +69,8 @@ pub(super) async fn run(stage: &Stage<'_>, clients: u32, cycles: Option<u64>, st
         half: AtomicU64::new(0),
     });
     let mut tasks = JoinSet::new();
-    for (id, transport) in (0_u32..).zip(transports) {
+    let turns = stage.turns(clients.into())?;
+    for ((id, transport), turns) in (0_u32..).zip(transports).zip(turns) {
         let destination = format!("{}.{id}", stage.destination);
         let text = if stomp { send(&destination, stage.plan.size) } else { stamp::body(stage.plan.size) };
         let place = Place {
@@ -78,7 +78,7 @@ pub(super) async fn run(stage: &Stage<'_>, clients: u32, cycles: Option<u64>, st
             transport,
             subscribe: stomp.then(|| format!("SUBSCRIBE\nid:0\ndestination:{}\n\n\0", escaped(&destination))),
             message: client::message(transport, &text, stage.plan.size),
-            turns: stage.turns(id.into(), clients.into()),
+            turns,
             tally: Tally::default(),
             sent: 0,
         };
@@ -93,11 +93,8 @@ pub(super) async fn run(stage: &Stage<'_>, clients: u32, cycles: Option<u64>, st
 async fn come_and_go(course: Arc<Course>, mut place: Place) -> Result<(), Fault> {
     let run = &course.run;
     while run.sends() {
-        let now = run.now();
-        let Some(time) = place.turns.take(now, 0) else {
-            let due = place.turns.due().unwrap_or(now).saturating_sub(now);
-            // Nobody is to sleep for long beyond the end.
-            sleep(Duration::from_micros(due).min(Duration::from_millis(100))).await;
+        let Some(time) = place.turns.take(run.now(), 0) else {
+            place.turns.turn().await;
             continue;
         };
         if course.begun.fetch_add(1, Ordering::Relaxed) >= course.cycles {

@@ -27,9 +27,9 @@ pub(super) async fn run(stage: &Stage<'_>) -> Result<Seen, Refusal> {
     }
     let body = stamp::body(stage.plan.size);
     let mut tasks = JoinSet::new();
-    for (number, client) in (0_u32..).zip(clients) {
+    let turns = stage.turns(count)?;
+    for ((number, client), turns) in (0_u32..).zip(clients).zip(turns) {
         let message = client::message(client.transport(), &body, body.len());
-        let turns = stage.turns(number.into(), count);
         tasks.spawn(echo(Arc::clone(&stage.run), client, Sender::new(message, number, turns, 1), number));
     }
     Ok(stage.measure(tasks).await)
@@ -59,6 +59,6 @@ async fn echo(run: Arc<Run>, mut client: Client, mut sender: Sender, id: u32) ->
             Event::Beat => Ok(()),
             _ => Err(Fault::Garbage("something that is no message came".to_owned())),
         };
-        sender.wait(&run, &mut client, hear).await?;
+        sender.wait(&mut client, hear).await?;
     }
 }

@@ -70,7 +70,8 @@ pub(super) async fn run(stage: &Stage<'_>, beside: u32, beside_destination: &str
     }
     let text = send(&stage.destination, stage.plan.size);
     let message = client::message(publisher.transport(), &text, stage.plan.size);
-    let sender = Sender::new(message, 0, stage.turns(0, 1), subscribers);
+    let Some(turns) = stage.turns(1)?.pop() else { return Ok(Seen::default()) };
+    let sender = Sender::new(message, 0, turns, subscribers);
     tasks.spawn(publish(Arc::clone(&stage.run), publisher, sender, subscribers, progress));
     Ok(stage.measure(tasks).await)
 }
@@ -101,7 +102,7 @@ pub(super) async fn publish(
             continue;
         }
         tokio::select! {
-            came = sender.wait(&run, &mut client, nothing) => came?,
+            came = sender.wait(&mut client, nothing) => came?,
             () = progress.reached.notified() => {}
         }
     }

@@ -16,6 +16,7 @@ mod http;
 mod idle;
 mod latency;
 mod link;
+mod metronome;
 mod plan;
 mod post;
 mod process;

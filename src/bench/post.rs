@@ -3,10 +3,9 @@
 //! Does not know: what the server does with them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::fault::Fault;
 use super::http::Answer;
@@ -33,9 +32,9 @@ pub(super) async fn run(stage: &Stage<'_>) -> Result<Seen, Refusal> {
         return Ok(Seen::default());
     }
     let mut tasks = JoinSet::new();
-    for (number, link) in (0..).zip(links) {
+    for (link, turns) in links.into_iter().zip(stage.turns(count)?) {
         let route = Arc::clone(&stage.route);
-        tasks.spawn(post(Arc::clone(&stage.run), route, link, request.clone(), stage.turns(number, count)));
+        tasks.spawn(post(Arc::clone(&stage.run), route, link, request.clone(), turns));
     }
     Ok(stage.measure(tasks).await)
 }
@@ -67,10 +66,9 @@ async fn post(
             if !run.sends() {
                 return Ok(());
             }
-            let now = run.now();
-            match turns.take(now, 0) {
+            match turns.take(run.now(), 0) {
                 Some(time) => break time,
-                None => sleep(Duration::from_micros(turns.due().unwrap_or(now).saturating_sub(now))).await,
+                None => turns.turn().await,
             }
         };
         run.sent(1, 1);

@@ -61,9 +61,10 @@ pub(super) async fn run(
         tasks.spawn(consume(Arc::clone(&stage.run), client, ack, Arc::clone(&lanes)));
     }
     let text = send(&stage.destination, stage.plan.size);
-    for (number, client) in (0_u32..).zip(makers) {
+    let turns = stage.turns(producers.into())?;
+    for ((number, client), turns) in (0_u32..).zip(makers).zip(turns) {
         let message = client::message(client.transport(), &text, stage.plan.size);
-        let sender = Sender::new(message, number, stage.turns(number.into(), producers.into()), 1);
+        let sender = Sender::new(message, number, turns, 1);
         tasks.spawn(produce(Arc::clone(&stage.run), client, sender, number, Arc::clone(&lanes)));
     }
     Ok(stage.measure(tasks).await)
@@ -93,7 +94,7 @@ async fn produce(
         lane.sent.store(sender.sent(), Ordering::Relaxed);
         client.flush()?;
         tokio::select! {
-            came = sender.wait(&run, &mut client, nothing) => came?,
+            came = sender.wait(&mut client, nothing) => came?,
             () = lane.some.notified() => {}
         }
     }

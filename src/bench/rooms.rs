@@ -49,7 +49,8 @@ pub(super) async fn run(stage: &Stage<'_>, topics: u32, members: u32) -> Result<
         let text = send(&name(&stage.destination, topic), stage.plan.size);
         client::message(publisher.transport(), &text, stage.plan.size)
     };
-    let sender = Sender::round((0..topics).map(message).collect(), 0, stage.turns(0, 1), members.into());
+    let Some(turns) = stage.turns(1)?.pop() else { return Ok(Seen::default()) };
+    let sender = Sender::round((0..topics).map(message).collect(), 0, turns, members.into());
     tasks.spawn(publish(Arc::clone(&stage.run), publisher, sender, members.into(), progress));
     Ok(stage.measure(tasks).await)
 }

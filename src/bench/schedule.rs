@@ -3,7 +3,10 @@
 //!
 //! Does not know: what is sent. Time is microseconds since the run began.
 
-use super::plan::Pace;
+use std::future::pending;
+use std::sync::Arc;
+
+use super::metronome::Metronome;
 
 /// The due times of one of several senders.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +24,7 @@ impl Schedule {
     }
 
     /// When the next message is due.
-    pub(super) fn due(&self) -> u64 {
+    fn due(&self) -> u64 {
         (self.begin + self.every * self.next as f64) as u64
     }
 
@@ -36,36 +39,35 @@ impl Schedule {
 }
 
 /// When one sender sends.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Turns {
     /// When it is due.
-    Open(Schedule),
+    Open {
+        /// When that is.
+        schedule: Schedule,
+        /// Who wakes the sender of that number then.
+        beats: Arc<Metronome>,
+        /// The number.
+        sender: usize,
+    },
     /// When fewer than so many are on their way.
     Closed(u64),
 }
 
 impl Turns {
-    /// The turns of the sender of that number among so many, from `begin` on.
-    pub(super) fn new(pace: Pace, sender: u64, senders: u64, begin: u64) -> Self {
-        match pace {
-            Pace::Rate(rate) => Self::Open(Schedule::new(rate, sender, senders, begin)),
-            Pace::InFlight(count) => Self::Closed(count.into()),
-        }
-    }
-
     /// The time from which the latency of the next message counts, if it is to be sent now. So many are on their way.
     pub(super) fn take(&mut self, now: u64, on_their_way: u64) -> Option<u64> {
         match self {
-            Self::Open(schedule) => schedule.take(now),
+            Self::Open { schedule, .. } => schedule.take(now),
             Self::Closed(most) => (on_their_way < *most).then_some(now),
         }
     }
 
-    /// When to look again though nothing came; `None` if only what comes changes something.
-    pub(super) fn due(&self) -> Option<u64> {
+    /// Waits until it may be the next one's turn, if that depends on nothing but time, or nothing new is to be sent. Cancel-safe.
+    pub(super) async fn turn(&self) {
         match self {
-            Self::Open(schedule) => Some(schedule.due()),
-            Self::Closed(_) => None,
+            Self::Open { beats, sender, .. } => beats.beat(*sender).await,
+            Self::Closed(_) => pending().await,
         }
     }
 }
@@ -104,11 +106,8 @@ mod tests {
 
     #[test]
     fn a_closed_loop_fills_up_to_its_number() {
-        let mut turns = Turns::new(Pace::InFlight(3), 0, 1, 0);
-        assert_eq!(
-            [0, 1, 2, 3, 4].map(|on_their_way| turns.take(7, on_their_way)),
-            [Some(7), Some(7), Some(7), None, None]
-        );
-        assert_eq!(turns.due(), None);
+        let mut turns = Turns::Closed(3);
+        let taken = [0, 1, 2, 3, 4].map(|on_their_way| turns.take(7, on_their_way));
+        assert_eq!(taken, [Some(7), Some(7), Some(7), None, None]);
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Does not know: who receives them.
 
-use std::future::pending;
 use std::time::Duration;
 
 use super::client::{Client, Event};
@@ -84,14 +83,11 @@ impl Sender {
     }
 
     /// Waits until it may be the turn of another message, if that depends on nothing but time. Cancel-safe.
-    pub(super) async fn turn(&self, run: &Run) {
+    async fn turn(&self) {
         if self.held_up {
             return tokio::time::sleep(HELD_UP).await;
         }
-        match self.turns.due() {
-            Some(due) if run.sends() => tokio::time::sleep(Duration::from_micros(due.saturating_sub(run.now()))).await,
-            _ => pending().await,
-        }
+        self.turns.turn().await;
     }
 
     /// Waits for the next turn, and for what comes to the client meanwhile.
@@ -101,14 +97,13 @@ impl Sender {
     /// As [`Client::receive`].
     pub(super) async fn wait(
         &self,
-        run: &Run,
         client: &mut Client,
         hear: impl FnMut(Event<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         tokio::select! {
             biased;
             came = client.receive(hear) => came,
-            () = self.turn(run) => Ok(()),
+            () = self.turn() => Ok(()),
         }
     }
 }

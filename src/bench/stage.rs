@@ -15,11 +15,12 @@ use tokio::time::{sleep, timeout};
 
 use super::client::Speech;
 use super::fault::Fault;
+use super::metronome::Metronome;
 use super::plan::{Checked, Pace, Plan, Refusal, Scenario, Transport, Transports};
 use super::process::{Cpu, Process, most_descriptors};
 use super::report::{Failure, LoadUse, Messages, Report, ServerUse, Share, Timed};
 use super::route::Route;
-use super::schedule::Turns;
+use super::schedule::{Schedule, Turns};
 use super::shared::{Phase, Run};
 
 /// Clients that connect at once: few enough for any listener's queue.
@@ -117,9 +118,26 @@ impl<'a> Stage<'a> {
         Speech::stomp(&self.route.host, self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
     }
 
-    /// The turns of the sender of that number among so many, from now on.
-    pub(super) fn turns(&self, sender: u64, senders: u64) -> Turns {
-        Turns::new(self.plan.pace, sender, senders, self.run.now())
+    /// The turns of so many senders, from now on.
+    ///
+    /// # Errors
+    ///
+    /// There is nobody to wake them.
+    pub(super) fn turns(&self, senders: u64) -> Result<Vec<Turns>, Refusal> {
+        let count = usize::try_from(senders).unwrap_or(0);
+        let rate = match self.plan.pace {
+            Pace::InFlight(most) => return Ok(vec![Turns::Closed(most.into()); count]),
+            Pace::Rate(rate) => rate,
+        };
+        let begin = self.run.now();
+        let beats = Metronome::start(&self.run, rate, count, begin);
+        let beats = beats.map_err(|why| Refusal::new(format!("no thread can be had: {why}")))?;
+        let turns = |sender| Turns::Open {
+            schedule: Schedule::new(rate, sender as u64, senders, begin),
+            beats: Arc::clone(&beats),
+            sender,
+        };
+        Ok((0..count).map(turns).collect())
     }
 
     /// Says what is being done.
