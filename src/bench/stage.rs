@@ -91,7 +91,10 @@ impl<'a> Stage<'a> {
             Some(server) => {
                 let resident = server.resident().or(server.cpu().map(|_| 0));
                 let gone = || {
-                    Refusal::new(format!("there is no process {} to be read in /proc", plan.server_pid.unwrap_or(0)))
+                    Refusal::new(format!(
+                        "--server-pid: there is no process {} to be read in /proc",
+                        plan.server_pid.unwrap_or(0)
+                    ))
                 };
                 Some((resident.ok_or_else(gone)?, server.descriptors()))
             }
