@@ -64,6 +64,12 @@ fn wrong_options_are_refused_with_the_option_and_what_would_be_right() {
         ("echo http://{}/echo --nonsense", "--nonsense", "--help"),
         // An option that the scenario does not have would be passed over in silence.
         ("echo http://{}/echo --cycles 5", "--cycles", "churn"),
+        ("idle http://{}/echo --rate 5", "--rate", "echo, fanout"),
+        ("idle http://{}/echo --size 50", "--size", "echo, fanout"),
+        ("churn http://{}/echo --in-flight 5", "--in-flight", "echo, fanout"),
+        ("echo http://{}/echo --destination /topic/x", "--destination", "fanout, rooms"),
+        ("post http://{}/echo --transport websocket", "--transport", "leave it out"),
+        ("fanout http://{}/stomp --beside-destination /topic/x", "--beside", "--beside-destination"),
         ("fanout http://{}/stomp --producers 5", "--producers", "queue"),
         ("echo http://{}/echo --stomp", "--stomp", "churn"),
         ("echo http://{}/echo --beside 5", "--beside", "fanout"),
@@ -97,7 +103,7 @@ fn other_machines_are_left_alone_unless_told() {
     }
     // What would be done is said: so many connections, and so much on them.
     let ran = bench("echo http://192.0.2.1/echo --clients 1234 --rate 567");
-    assert!(ran.beside.contains("1234 clients") && ran.beside.contains("567 messages a second"), "{ran:#?}");
+    assert!(ran.beside.contains("1234 clients") && ran.beside.contains("567 messages a second for 11s"), "{ran:#?}");
     // The address that stands for all of this machine's is none that is this machine's for sure.
     let listener = listener();
     let port = listener.local_addr().unwrap().port();

@@ -6,14 +6,14 @@ use super::bad::{Deed, InSession, InSocket, InStomp, start};
 use super::{Ran, bench, side_by_side};
 
 /// Short; whoever is silent is waited for no longer than this.
-const SHORT: &str = "--rate 100 --warm-up 0s --duration 300ms --patience 2s";
+const SHORT: &str = "--warm-up 0s --duration 300ms --patience 2s";
 
-const ECHO: &str = "echo http://{}/echo --clients 2";
-const RAW: &str = "echo ws://{}/echo --clients 2";
-const POLLING: &str = "echo http://{}/echo --clients 2 --transport xhr-polling";
-const STREAMING: &str = "echo http://{}/echo --clients 2 --transport xhr-streaming";
-const FANOUT: &str = "fanout tcp://{} --clients 2";
-const QUEUE: &str = "queue tcp://{} --producers 1 --consumers 1";
+const ECHO: &str = "echo http://{}/echo --clients 2 --rate 100";
+const RAW: &str = "echo ws://{}/echo --clients 2 --rate 100";
+const POLLING: &str = "echo http://{}/echo --clients 2 --transport xhr-polling --rate 100";
+const STREAMING: &str = "echo http://{}/echo --clients 2 --transport xhr-streaming --rate 100";
+const FANOUT: &str = "fanout tcp://{} --clients 2 --rate 100";
+const QUEUE: &str = "queue tcp://{} --producers 1 --consumers 1 --rate 100";
 const CHURN: &str = "churn http://{}/echo --clients 2 --cycles 10";
 const STOMP_CHURN: &str = "churn tcp://{} --stomp --clients 2 --cycles 10";
 const IDLE: &str = "idle http://{}/echo --clients 2";
@@ -130,12 +130,7 @@ fn answers_have_no_end() {
         (FANOUT, Deed::Endless(b"CONNECTED\n", BYTES), NOT_BEGUN, "larger than this client takes"),
         (ECHO, Deed::Socket(InSocket::HearsAndEndless(VAST, BYTES)), WRONG, "larger than this client takes"),
         (ECHO, Deed::Socket(InSocket::HearsAndEndless(b"\x01\x01x", PIECE)), WRONG, "larger than this client takes"),
-        (
-            STREAMING,
-            Deed::Session(InSession::StreamEndless("8\r\nxxxxxxxx\r\n")),
-            WRONG,
-            "larger than this client takes",
-        ),
+        (STREAMING, Deed::Session(InSession::StreamEndless(LONG_CHUNK)), WRONG, "larger than this client takes"),
     ];
     look(&all);
     // Heartbeats without end are no messages, and no failure by themselves: what was sent is lost.
@@ -192,7 +187,7 @@ fn whoever_stops_reading_is_not_sent_to_for_ever() {
         let server = start(*deed);
         let what = what.replace("{}", &server.address.to_string());
         // More than any socket holds.
-        let fast = SHORT.replace("--rate 100", "--rate 1000 --size 100000");
+        let fast = format!("{SHORT} --size 1000000");
         let ran = bench(&format!("{what} {fast} --json"));
         assert_eq!(ran.status, Some(WRONG), "{what} {ran:#?}");
         let messages = &ran.json()["messages"];
