@@ -54,6 +54,8 @@ pub(super) struct Socket {
 pub(super) struct Xhr {
     route: Arc<Route>,
     sending: Link,
+    /// The server has closed the connection for xhr_send while nothing was asked, as servers may.
+    gone: bool,
     /// The answer to the xhr_send that is under way.
     answer: Option<Answer>,
     /// What goes with the next one: texts in quotation marks, with commas.
@@ -104,6 +106,7 @@ impl Carrier {
                 let mut xhr = Xhr {
                     route: Arc::clone(route),
                     sending: link,
+                    gone: false,
                     answer: None,
                     waiting: Vec::new(),
                     receiving,
@@ -308,6 +311,9 @@ impl Xhr {
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
+        if self.gone {
+            return Ok(());
+        }
         if self.answer.is_none() && !self.waiting.is_empty() {
             let output = self.sending.output();
             output.extend_from_slice(self.send_head.as_bytes());
@@ -336,11 +342,24 @@ impl Xhr {
                 self.flush()?;
                 return Ok(());
             }
+            if self.gone && !self.waiting.is_empty() {
+                self.sending = self.route.open().await?;
+                self.gone = false;
+                self.flush()?;
+            }
             let woken = poll_fn(|context| {
-                if self.answer.is_some()
+                if !self.gone
                     && let Poll::Ready(came) = self.sending.poll_more(context)
                 {
-                    return Poll::Ready(came.map(|()| Woken::Answered));
+                    match (came, &self.answer) {
+                        (Ok(()), Some(_)) => return Poll::Ready(Ok(Woken::Answered)),
+                        (Ok(()), None) => {
+                            let unasked = Fault::garbage("an answer that nobody asked for", self.sending.input());
+                            return Poll::Ready(Err(unasked));
+                        }
+                        (Err(fault), Some(_)) => return Poll::Ready(Err(fault)),
+                        (Err(_), None) => self.gone = true,
+                    }
                 }
                 match self.receiving.poll_more(context) {
                     Poll::Ready(Ok(())) => Poll::Ready(Ok(Woken::Received(ControlFlow::Continue(())))),

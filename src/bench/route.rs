@@ -22,8 +22,6 @@ pub(super) const SCHEMES: [Scheme; 3] =
 #[derive(Debug)]
 pub(super) struct Route {
     to: SocketAddr,
-    /// The host alone.
-    pub(super) host: String,
     /// For the `Host` header.
     pub(super) authority: String,
     /// What the URL has behind the host: a prefix, a path or nothing, without a slash at its end.
@@ -54,16 +52,7 @@ impl Route {
         }
         let path = address.resource.trim_end_matches('/').to_owned();
         let is_websocket = url.get(..2).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ws"));
-        Ok(Self {
-            to,
-            host: address.host,
-            authority: address.authority,
-            path,
-            is_websocket,
-            sources,
-            opened: AtomicU32::new(0),
-            patience,
-        })
+        Ok(Self { to, authority: address.authority, path, is_websocket, sources, opened: AtomicU32::new(0), patience })
     }
 
     /// Connects.

@@ -118,7 +118,7 @@ impl<'a> Stage<'a> {
 
     /// STOMP as the plan's user, with a heart-beat wanted of the server so often.
     pub(super) fn stomp_with_beats(&self, beats: Duration) -> Speech {
-        Speech::stomp(&self.route.host, self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
+        Speech::stomp(self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
     }
 
     /// The turns of so many senders, from now on.
