@@ -121,7 +121,7 @@ async fn serve(stream: TcpStream, deed: Deed, heard: Arc<watch::Sender<bool>>) -
 
 async fn endless(connection: &mut Connection, begin: &[u8], more: &[u8]) -> io::Result<()> {
     connection.write(begin).await?;
-    let more = more.repeat(1 + 4096 / more.len());
+    let more = more.repeat(1 + (64 << 10) / more.len());
     loop {
         connection.write(&more).await?;
     }
