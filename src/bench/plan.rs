@@ -358,47 +358,54 @@ impl Plan {
     fn check_numbers(&self) -> Result<(), Refusal> {
         let wrong = |why: &str| Err(Refusal::new(why));
         if !(1..=MOST_CLIENTS).contains(&self.scenario.clients()) {
-            return wrong("there must be 1 to 100000 clients");
+            return wrong("--clients must be 1 to 100000");
         }
         if !(stamp::LENGTH..=LARGEST).contains(&self.size) {
-            return wrong("a body must have 24 to 1048576 bytes: who sent it stands in it, and when");
+            return wrong("--size must be 24 to 1048576: who sent a body stands in it, and when");
         }
         match self.pace {
             Pace::Rate(rate) if !(rate > 0.0 && rate <= MOST_RATE) => {
-                return wrong("the rate must be above 0 and at most 10000000");
+                return wrong("--rate must be above 0 and at most 10000000");
             }
             Pace::InFlight(count) if !(1..=MOST_IN_FLIGHT).contains(&count) => {
-                return wrong("1 to 100000 messages may be in flight");
+                return wrong("--in-flight must be 1 to 100000");
             }
             _ => {}
         }
-        if self.duration.is_zero() || self.duration > LONGEST || self.warm_up > LONGEST || self.patience > LONGEST {
-            return wrong("durations are at most 1h, and that of the measuring is not 0");
+        if self.duration.is_zero() || self.duration > LONGEST {
+            return wrong("--duration must be above 0 and at most 1h");
         }
-        if self.patience.is_zero() {
-            return wrong("without any patience nothing can be waited for");
+        if self.warm_up > LONGEST {
+            return wrong("--warm-up must be at most 1h");
+        }
+        if self.patience.is_zero() || self.patience > LONGEST {
+            return wrong("--patience must be above 0 and at most 1h");
         }
         match &self.scenario {
-            Scenario::Fanout { beside, .. } if *beside > 1_000_000 => wrong("at most 1000000 subscriptions beside"),
+            Scenario::Fanout { beside, .. } if *beside > 1_000_000 => wrong("--beside must be at most 1000000"),
             Scenario::Rooms { topics, members, clients } => {
                 let memberships = u64::from(*topics) * u64::from(*members);
                 match () {
                     () if !(1..=1_000_000).contains(&memberships) => {
-                        wrong("there must be 1 to 1000000 memberships of rooms")
+                        wrong("--topics times --members must be 1 to 1000000")
                     }
-                    () if members > clients => wrong("a room cannot have more members than there are clients"),
-                    () if u64::from(*clients) > memberships => wrong("there are more clients than memberships"),
+                    () if members > clients => {
+                        wrong("--members must not be more than --clients: who is in a room is there once")
+                    }
+                    () if u64::from(*clients) > memberships => {
+                        wrong("--clients must not be more than --topics times --members")
+                    }
                     () => Ok(()),
                 }
             }
             Scenario::Queue { producers, consumers, prefetch, .. }
                 if *producers == 0 || *consumers == 0 || *prefetch == Some(0) =>
             {
-                wrong("a queue needs a producer, a consumer, and a prefetch of at least 1")
+                wrong("--producers, --consumers and --prefetch must be at least 1")
             }
-            Scenario::Churn { cycles: Some(0), .. } => wrong("there must be a cycle"),
+            Scenario::Churn { cycles: Some(0), .. } => wrong("--cycles must be at least 1"),
             Scenario::Post { .. } if !matches!(self.pace, Pace::Rate(_) | Pace::InFlight(1)) => {
-                wrong("a connection has one POST in flight; more clients make more")
+                wrong("--in-flight must be 1: a connection has one POST at a time; more --clients make more")
             }
             _ => Ok(()),
         }
