@@ -197,7 +197,7 @@ impl Round<'_> {
             Figure::Cpu(parts) => parts.iter().map(|(times, part)| Some(f64::from(*times) * self.cpu(part)?)).sum(),
             Figure::Growth([_, few, many]) => Some(self.cpu(many)? / self.cpu(few)?),
             Figure::Flat(path, base) => self.figure(base, path),
-            Figure::Resident(control) => Some(self.figure(control.as_ref()?, RESIDENT)? / KB),
+            Figure::Resident(control) => Some(self.figure(control, RESIDENT)? / KB),
             Figure::Spread(control) => self.spread(control),
             Figure::Microseconds | Figure::Drift | Figure::Descriptors => None,
         }

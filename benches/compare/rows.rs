@@ -34,8 +34,8 @@ pub enum Figure {
     Growth([Run; 3]),
     /// A figure of the report, over the same of another run of towpath.
     Flat(&'static str, Run),
-    /// Resident bytes for each client, in kB (1,000 bytes), and what they are of a control, where there is one.
-    Resident(Option<Run>),
+    /// Resident bytes for each client, in kB (1,000 bytes), beside those of a control.
+    Resident(Run),
     /// CPU time for each message, in microseconds.
     Microseconds,
     /// The 99th percentile of the latencies over their median. That of the control shows what the load does to it.
@@ -94,7 +94,7 @@ impl Row {
             Figure::Cpu(against) => against.iter().map(|(_, run)| run).collect(),
             Figure::Growth(runs) => runs.iter().collect(),
             Figure::Flat(_, run) | Figure::Spread(run) => vec![run],
-            Figure::Resident(control) => control.iter().collect(),
+            Figure::Resident(run) => vec![run],
             Figure::Microseconds | Figure::Drift | Figure::Descriptors => Vec::new(),
         };
         [&self.ours].into_iter().chain(others).chain(&self.peers).collect()
@@ -170,7 +170,8 @@ fn fan_outs() -> Vec<Row> {
     }
     for in_flight in [1, 8] {
         for subscribers in [100, 1000, at_most(10_000)] {
-            let name = format!("the same over SockJS websocket, {subscribers} subscribers, {in_flight} on the way");
+            let name =
+                format!("topic fan-out, SockJS over raw websocket, {subscribers} subscribers, {in_flight} on the way");
             let args = format!("fanout http://{{web}}/stomp --clients {subscribers} --in-flight {in_flight}");
             rows.push(cpu(name, towpath(args), vec![(1, raw(subscribers, in_flight))], 1.4, 1.15));
         }
@@ -232,28 +233,26 @@ fn idle() -> Vec<Row> {
     let clients = at_most(10_000);
     let http = |transport: &str| format!("idle http://{{web}}/echo --transport {transport} --clients {clients}");
     let (streaming, polling) = (http("xhr-streaming"), http("xhr-polling"));
-    let bare = |name: &'static str| control(name, format!("idle ws://{{web}}/ --clients {clients}"));
-    let mut rows = Vec::new();
-    for (kind, ours, control, at_most, reach_for) in [
-        ("websocket", websockets(clients), bare(ECHO), 8.0, 5.0),
-        ("STOMP websocket, one subscription", subscriptions(clients), bare(ECHO), 10.0, 6.0),
-        ("xhr-streaming", towpath(&*streaming), control(STREAMING, &*streaming), 16.0, 10.0),
-        ("xhr-polling", towpath(&*polling), control(POLLING, &*polling), 14.0, 10.0),
-    ] {
+    let bare = || control(ECHO, format!("idle ws://{{web}}/ --clients {clients}"));
+    let resident = |kind: &str, ours: Run, control: Run, at_most: f64, reach_for: f64| {
         let name = format!("idle memory, {clients} x {kind}");
-        rows.push(row(name, ours, Figure::Resident(Some(control)), at_most, reach_for).at(Pace::Once));
-    }
-    let mut peers = [
-        row("idle memory, 1000 x websocket", websockets(1000), Figure::Resident(None), 8.0, 5.0)
-            .beside(&SOCKJS, "idle http://{web}/echo --clients 1000"),
-        row("idle memory, 1000 x STOMP websocket", subscriptions(1000), Figure::Resident(None), 10.0, 6.0)
+        row(name, ours, Figure::Resident(control), at_most, reach_for).at(Pace::Once)
+    };
+    vec![
+        resident("websocket", websockets(clients), bare(), 8.0, 5.0).beside(&SOCKJS, &websockets(clients).args),
+        // With more clients RabbitMQ needs gigabytes.
+        resident("STOMP websocket, one subscription", subscriptions(clients), bare(), 10.0, 6.0)
             .beside(&RABBITMQ, "idle ws://{web}/ws --stomp --clients 1000"),
-    ];
-    peers.iter_mut().for_each(|row| row.pace = Pace::Once);
-    rows.extend(peers);
-    let beats = towpath("idle http://{web}/beat --clients 1000 --duration 3s");
-    rows.push(row("a heartbeat of one of 1000 sessions", beats, Figure::Microseconds, 10.0, 5.0));
-    rows
+        resident("xhr-streaming", towpath(&*streaming), control(STREAMING, &*streaming), 16.0, 10.0),
+        resident("xhr-polling", towpath(&*polling), control(POLLING, &*polling), 14.0, 10.0),
+        row(
+            "a heartbeat of one of 1000 sessions",
+            towpath("idle http://{web}/beat --clients 1000 --duration 3s"),
+            Figure::Microseconds,
+            10.0,
+            5.0,
+        ),
+    ]
 }
 
 fn growth() -> Vec<Row> {

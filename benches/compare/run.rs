@@ -48,7 +48,7 @@ impl Run {
     }
 
     /// The value of one of its options.
-    fn option(&self, name: &str) -> Option<&str> {
+    pub fn option(&self, name: &str) -> Option<&str> {
         self.args.split_whitespace().skip_while(|word| *word != name).nth(1)
     }
 

@@ -56,12 +56,14 @@ pub fn peers(rows: &[Row], results: &Results) -> Table {
         for peer in &row.peers {
             if let Some((ours, theirs, ratio)) = results.beside(row, peer) {
                 let version = peer.program.version().unwrap_or_default();
+                let fewer = peer.option("--clients").filter(|clients| Some(*clients) != row.ours.option("--clients"));
+                let fewer = fewer.map_or(String::new(), |clients| format!(", {clients} clients"));
                 table.row([
                     row.name.clone(),
                     with_unit(row, ours),
                     with_unit(row, theirs),
                     format!("{ratio:.1}"),
-                    format!("{} {version}", peer.program.name()),
+                    format!("{} {version}{fewer}", peer.program.name()),
                 ]);
             }
         }
@@ -124,8 +126,7 @@ fn against(row: &Row) -> String {
         }
         Figure::Growth(_) => "the control's growth".to_owned(),
         Figure::Flat(..) => "the fewer".to_owned(),
-        Figure::Resident(control) => control.as_ref().map(name).unwrap_or_default(),
-        Figure::Spread(control) => name(control),
+        Figure::Resident(control) | Figure::Spread(control) => name(control),
         Figure::Microseconds | Figure::Drift | Figure::Descriptors => String::new(),
     }
 }
