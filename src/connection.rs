@@ -3,6 +3,7 @@
 //!
 //! Does not know: what goes over it.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -21,6 +22,28 @@ pub(crate) const LINGER: Duration = Duration::from_secs(2);
 /// The clock of the asynchronous side, as the synchronous core wants it. Under a paused test clock it stands still.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// Reads up to `size` bytes into a buffer that the thread lends and makes of them what `take` does; of none at the end of the
+/// stream. Who waits for something to read holds no buffer.
+pub(crate) fn read<T>(
+    io: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    size: usize,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    thread_local! {
+        // A read ends before the next one on its thread begins, so one buffer serves all connections.
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < size {
+        scratch.resize(size, 0);
+    }
+    let mut buffer = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
+    let read = Pin::new(io).poll_read(cx, &mut buffer).map_ok(|()| take(buffer.filled()));
+    SCRATCH.set(scratch);
+    read
 }
 
 /// A connection in both directions, polled by its one task.

@@ -7,7 +7,6 @@
 //!
 //! Does not know: listeners, what the bytes mean, when a peer has been silent for too long.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -15,10 +14,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::connection::{LINGER, TwoWay, now};
+use crate::connection::{LINGER, TwoWay, now, read};
 use crate::gateway::Gateway;
 use crate::pause::Pause;
 use crate::session::{CloseReason, Drained, Message, Output, ReceiverId, RegistryFull, Session, Wire};
@@ -215,27 +214,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Goodbye<S> {
 
 /// Bytes that are read at once when nobody wants them.
 const DISCARD: usize = 4096;
-
-/// Reads up to `size` bytes and makes of them what `take` does; of none at the end of the stream.
-fn read<T>(
-    io: &mut (impl AsyncRead + Unpin),
-    cx: &mut Context<'_>,
-    size: usize,
-    take: impl FnOnce(&[u8]) -> T,
-) -> Poll<io::Result<T>> {
-    thread_local! {
-        // A read ends before the next one on its thread begins, so one buffer serves all connections.
-        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    let mut scratch = SCRATCH.take();
-    if scratch.len() < size {
-        scratch.resize(size, 0);
-    }
-    let mut buffer = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
-    let read = Pin::new(io).poll_read(cx, &mut buffer).map_ok(|()| take(buffer.filled()));
-    SCRATCH.set(scratch);
-    read
-}
 
 /// Writes `rest` to its end and flushes.
 fn write(io: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>, rest: &mut Bytes) -> Poll<io::Result<()>> {

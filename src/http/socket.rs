@@ -9,19 +9,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message as Packet};
 
+use super::packets::{Limits, Packets};
 use super::send;
 use crate::config::Service;
 use crate::connection::{Connection, LINGER, TwoWay, now};
@@ -74,48 +72,27 @@ impl Socket {
         // The concrete stream saves a box and a buffer for each socket; anything else works as well.
         match upgraded.downcast::<TokioIo<Connection<TcpStream>>>() {
             Ok(parts) => self.serve(parts.io.into_inner(), parts.read_buf).await,
-            Err(upgraded) => self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new()).await,
+            Err(upgraded) => Box::pin(self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new())).await,
         }
     }
 
-    async fn serve(mut self, io: impl AsyncRead + AsyncWrite + Unpin, already_read: Bytes) {
-        let settings = self.endpoint.settings();
-        let config = WebSocketConfig::default()
-            .read_buffer_size(settings.websocket_buffer)
-            .write_buffer_size(BATCH)
-            .max_message_size(Some(self.max_payload().0))
-            .max_frame_size(Some(self.max_payload().0));
-        let stream = if already_read.is_empty() {
-            WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await
-        } else {
-            WebSocketStream::from_partially_read(io, already_read.to_vec(), Role::Server, Some(config)).await
-        };
+    /// A future of its own making: an `async fn` would keep its arguments a second time.
+    fn serve<S>(self, io: S, already_read: Bytes) -> impl Future<Output = ()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let limits = Limits { buffer: self.endpoint.settings().websocket_buffer, payload: self.max_payload().0 };
+        let packets = Packets::new(io, limits, &already_read);
         // Even empty it holds the buffer of the HTTP connection.
         drop(already_read);
         let framing = (self.session.carrier() == Carrier::Websocket).then(Framing::websocket);
-        let mut traffic = Traffic {
-            socket: &self,
-            stream,
-            framing,
-            speech: Speech::Silence,
-            pause: Pause::default(),
-            flushing: false,
-            linger: None,
-        };
-        let end = poll_fn(|cx| traffic.poll(cx)).await;
-        let stream = traffic.stream;
-        let close = match &end {
-            End::Ours(reason) | End::Fault(reason) => Some(self.close_frame(reason)),
-            End::Theirs => None,
-            End::Broken(_) => {
-                self.reason = end.into_reason();
-                return;
-            }
-        };
-        self.reason = end.into_reason();
-        // The session is over before the peer's answer, for which nobody else has to wait.
-        drop(self);
-        let _ = tokio::time::timeout(LINGER, say_goodbye(stream, close)).await;
+        let (speech, pause) = (Speech::Silence, Pause::default());
+        let mut traffic = Traffic { socket: self, packets, framing, speech, pause, linger: None };
+        async move {
+            let end = poll_fn(|cx| traffic.poll(cx)).await;
+            // Only who is about to go needs the room for this.
+            Box::pin(traffic.end(end)).await;
+        }
     }
 
     /// The limit of a websocket message, with its configuration key. Under SockJS it is the limit of a whole payload, as
@@ -198,35 +175,32 @@ enum Speech {
 }
 
 /// Both directions of an open socket, polled by its one task.
-struct Traffic<'a, S> {
-    socket: &'a Socket,
-    stream: WebSocketStream<S>,
+struct Traffic<S> {
+    socket: Socket,
+    packets: Packets<S>,
     /// None on a raw websocket.
     framing: Option<Framing>,
     speech: Speech,
     /// Runs while nothing more is to be read.
     pause: Pause,
-    /// Something was handed to the stream and may not be on the wire yet.
-    flushing: bool,
     /// Runs when the session is closing and the peer does not read.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<S> {
     type End = End;
 
     /// Hands over packets that have arrived. `Ok(true)` if there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let Socket { gateway, session, .. } = self.socket;
+        let Socket { gateway, session, .. } = &self.socket;
         for _ in 0..PIPELINE {
             if self.pause.poll_over(cx, gateway, session, now).is_pending() {
                 return Ok(false);
             }
-            let packet = match self.stream.poll_next_unpin(cx) {
+            let packet = match self.packets.poll_next(cx) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Some(Ok(packet))) => packet,
-                Poll::Ready(Some(Err(error))) => return Err(self.socket.end_of(&error)),
-                Poll::Ready(None) => return Err(End::Broken(CloseReason::Interrupted)),
+                Poll::Ready(Ok(packet)) => packet,
+                Poll::Ready(Err(error)) => return Err(self.socket.end_of(&error)),
             };
             let handed = match packet {
                 Packet::Text(text) => {
@@ -253,9 +227,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
     /// Drains the session into the stream and flushes, until nothing waits or the peer takes no more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            if self.flushing {
-                match self.stream.poll_flush_unpin(cx) {
-                    Poll::Ready(Ok(())) => self.flushing = false,
+            if !self.packets.is_flushed() {
+                match self.packets.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(End::Broken(CloseReason::Interrupted)),
                     Poll::Pending => return self.poll_stuck(cx),
                 }
@@ -263,14 +237,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
             match self.drain(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
-                Poll::Pending if self.flushing => {}
+                Poll::Pending if !self.packets.is_flushed() => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
     /// Hands what waits to the stream, about a batch of it. `Pending` if nothing more waits.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut out = Output::new();
@@ -285,21 +259,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
             sent += out.len();
             for (payload, text) in out.take_messages() {
                 let kind = if text && !all_binary { Data::Text } else { Data::Binary };
-                self.feed(Packet::Frame(Frame::message(payload, OpCode::Data(kind), true)))?;
+                self.packets.feed(Frame::message(payload, OpCode::Data(kind), true));
             }
             match drained {
                 Drained::Frames => {}
-                Drained::Ping => self.feed(Packet::Ping(Bytes::new()))?,
+                Drained::Ping => self.packets.feed(Frame::ping(Bytes::new())),
                 Drained::Closed(reason) => return Poll::Ready(Err(End::Ours(reason))),
                 Drained::Gone => return Poll::Ready(Err(End::Broken(CloseReason::Interrupted))),
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn feed(&mut self, packet: Packet) -> Result<(), End> {
-        self.flushing = true;
-        self.stream.start_send_unpin(packet).map_err(|_| End::Broken(CloseReason::Interrupted))
     }
 
     /// The peer does not read. That is its right, until the session is to end: then it has a little time left.
@@ -308,17 +277,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
         let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
         linger.as_mut().poll(cx).map(|()| End::Broken(reason))
     }
-}
 
-/// Sends the close frame, or the answer to the peer's, and waits for the end of the stream.
-async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>, close: Option<CloseFrame>) {
-    let sent = match close {
-        Some(close) => stream.close(Some(close)).await,
-        // The library has queued its answer, and refuses any other.
-        None => stream.flush().await,
-    };
-    if sent.is_ok() {
-        while let Some(Ok(_)) = stream.next().await {}
+    /// Says goodbye to a peer that may still be there, who has a little time for it.
+    async fn end(self, end: End) {
+        let Self { mut socket, mut packets, .. } = self;
+        match &end {
+            End::Ours(reason) | End::Fault(reason) => packets.close(socket.close_frame(reason)),
+            End::Theirs => packets.answer_close(),
+            End::Broken(_) => {}
+        }
+        let is_broken = matches!(end, End::Broken(_));
+        socket.reason = end.into_reason();
+        // The session is over before the peer's answer, for which nobody else has to wait.
+        drop(socket);
+        if is_broken {
+            return;
+        }
+        let goodbye = async {
+            if poll_fn(|cx| packets.poll_flush(cx)).await.is_ok() {
+                while poll_fn(|cx| packets.poll_next(cx)).await.is_ok() {}
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, goodbye).await;
     }
 }
 
@@ -329,4 +309,24 @@ fn truncated(reason: &str) -> String {
         end -= 1;
     }
     reason.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::gateway::Visitor;
+
+    /// What an idle websocket costs is the task, whose size is this, and the session.
+    #[test]
+    fn the_task_of_a_websocket_is_small() {
+        let gateway = Arc::new(Gateway::new(&Config::default(), now()));
+        let endpoint = Arc::clone(&gateway.endpoints()[0]);
+        let (session, receiver) =
+            gateway.open_socket(&endpoint, Carrier::Websocket, "websocket", &Visitor::default(), now()).unwrap();
+        let socket = Socket::new(gateway, endpoint, session, receiver);
+        let task = socket.run(hyper::upgrade::on(hyper::Request::new(())));
+        let bytes = size_of_val(&task);
+        assert!(bytes <= 680, "{bytes} bytes");
+    }
 }
