@@ -33,4 +33,4 @@ mod websocket;
 
 pub use api::{Api, ApiService};
 pub use body::Body;
-pub use service::{BoxError, HttpService, RenderMetrics, Settings};
+pub use service::{Answering, BoxError, HttpService, RenderMetrics, Settings};

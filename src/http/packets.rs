@@ -64,7 +64,7 @@ struct Outgoing {
     /// From the first byte on that the peer has not taken.
     bytes: BytesMut,
     /// The bytes of the pong that stands last in them, if one does.
-    pong: usize,
+    pong: u8,
     /// Something was written that may not be on the wire yet.
     flushing: bool,
 }
@@ -307,11 +307,13 @@ impl Outgoing {
     /// (RFC 6455, section 5.5.3), or a peer that reads nothing could pile them up.
     fn answer(&mut self, frame: &[u8]) {
         let is_pong = frame.first() == Some(&PONG);
-        if is_pong && self.pong > 0 && self.pong < self.bytes.len() {
-            self.bytes.truncate(self.bytes.len() - self.pong);
+        let last = usize::from(self.pong);
+        // One whose first byte may be on its way is left alone.
+        if is_pong && last > 0 && last < self.bytes.len() {
+            self.bytes.truncate(self.bytes.len() - last);
         }
         self.bytes.extend_from_slice(frame);
-        self.pong = if is_pong { frame.len() } else { 0 };
+        self.pong = if is_pong { u8::try_from(frame.len()).unwrap_or(0) } else { 0 };
     }
 }
 
