@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::runtime::{Builder, Runtime};
 use towpath::config::{Config, Service};
 use towpath::http::RenderMetrics;
-use tokio::runtime::{Builder, Runtime};
 use towpath::server::Server;
 use tracing_subscriber::EnvFilter;
 

@@ -22,6 +22,10 @@ use crate::session::Sink;
 /// makes it grow once, by its length.
 const HELD: usize = 256;
 
+/// What the library may hold of answers to pings for a peer that does not read. Beyond it, of those to come only the last one is kept
+/// (RFC 6455, section 5.5.3).
+const ANSWERS: usize = 1024;
+
 /// First bytes of frames that are whole (RFC 6455, section 5.2).
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
@@ -46,18 +50,18 @@ pub(super) struct WebSocket<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A websocket on a stream, of which the handshake has read these bytes too many. Up to `read_size` bytes are read at once, and no
     /// message may be larger than `max_message`.
-    pub fn new(stream: S, already_read: Bytes, read_size: usize, max_message: usize) -> Self {
+    pub fn new(stream: S, already_read: &[u8], read_size: usize, max_message: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(HELD)
+            .write_buffer_size(0)
+            .max_write_buffer_size(ANSWERS)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        // A slice of the buffer of the HTTP connection would hold all of it, even when it is empty.
-        let unread = Bytes::copy_from_slice(&already_read);
         Self {
             stream,
             context: WebSocketContext::new(Role::Server, Some(config)),
             readiness: Readiness::default(),
-            unread,
+            unread: Bytes::copy_from_slice(already_read),
             unsent: Unsent::default(),
             answering: false,
             exhausted: false,
@@ -302,6 +306,7 @@ fn write_header(mut out: &mut [u8], first: u8, payload: usize) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio_tungstenite::tungstenite::protocol::frame::FrameSocket;
 
     use super::*;
@@ -326,6 +331,28 @@ mod tests {
             assert_eq!(u8::from(frames.read(None).unwrap().unwrap().header().opcode), 9);
             assert!(frames.read(None).unwrap().is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn pongs_do_not_pile_up_for_a_peer_that_reads_nothing() {
+        const PINGS: usize = 1000;
+        let (ours, mut peer) = tokio::io::duplex(64 * 1024);
+        let mut socket = WebSocket::new(ours, &[], 4096, 4096);
+        // More than the pipe holds of answers, so the rest stays with us.
+        let ping = [&[PING, 0x80 | 125, 0, 0, 0, 0][..], &[b'p'; 125]].concat();
+        for _ in 0..PINGS {
+            peer.write_all(&ping).await.unwrap();
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            while socket.reading(&mut cx).poll_next().is_ready() {}
+        }
+        let reading = async move {
+            let mut pongs = Vec::new();
+            peer.shutdown().await.unwrap();
+            peer.read_to_end(&mut pongs).await.unwrap();
+            pongs.len() / 127
+        };
+        let (pongs, ()) = tokio::join!(reading, socket.close(None));
+        assert!((1..=(64 * 1024 + ANSWERS) / 127 + 2).contains(&pongs), "{pongs}");
     }
 
     #[test]

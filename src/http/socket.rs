@@ -73,29 +73,27 @@ impl Socket {
         // The concrete stream saves a box and a buffer for each socket; anything else works as well.
         match upgraded.downcast::<TokioIo<Connection<TcpStream>>>() {
             Ok(parts) => self.serve(parts.io.into_inner(), parts.read_buf).await,
-            Err(upgraded) => self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new()).await,
+            // Boxed, or each of the others would have room for it.
+            Err(upgraded) => Box::pin(self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new())).await,
         }
     }
 
-    async fn serve(mut self, io: impl AsyncRead + AsyncWrite + Unpin, already_read: Bytes) {
-        let stream = WebSocket::new(io, already_read, self.endpoint.settings().websocket_buffer, self.max_payload().0);
-        let framing = (self.session.carrier() == Carrier::Websocket).then(Framing::websocket);
-        let mut traffic =
-            Traffic { socket: &self, stream, framing, speech: Speech::Silence, pause: Pause::default(), linger: None };
-        let end = poll_fn(|cx| traffic.poll(cx)).await;
-        let stream = traffic.stream;
-        let close = match &end {
-            End::Ours(reason) | End::Fault(reason) => Some(self.close_frame(reason)),
-            End::Theirs => None,
-            End::Broken(_) => {
-                self.reason = end.into_reason();
-                return;
-            }
-        };
-        self.reason = end.into_reason();
-        // The session is over before the peer's answer, for which nobody else has to wait.
-        drop(self);
-        let _ = tokio::time::timeout(LINGER, stream.close(close)).await;
+    /// A future that is put together here: an `async fn` would keep its arguments a second time.
+    fn serve<S>(self, io: S, already_read: Bytes) -> impl Future<Output = ()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (read_size, max_payload) = (self.endpoint.settings().websocket_buffer, self.max_payload().0);
+        let stream = WebSocket::new(io, &already_read, read_size, max_payload);
+        // Even empty it holds the buffer of the HTTP connection.
+        drop(already_read);
+        let (speech, pause) = (Speech::Silence, Pause::default());
+        let mut traffic = Traffic { socket: self, stream, speech, pause, linger: None };
+        async move {
+            let end = poll_fn(|cx| traffic.poll(cx)).await;
+            // Only who is about to go needs the room for this.
+            Box::pin(traffic.end(end)).await;
+        }
     }
 
     /// The limit of a websocket message, with its configuration key. Under SockJS it is the limit of a whole payload, as
@@ -178,11 +176,9 @@ enum Speech {
 }
 
 /// Both directions of an open socket, polled by its one task.
-struct Traffic<'a, S> {
-    socket: &'a Socket,
+struct Traffic<S> {
+    socket: Socket,
     stream: WebSocket<S>,
-    /// None on a raw websocket.
-    framing: Option<Framing>,
     speech: Speech,
     /// Runs while nothing more is to be read.
     pause: Pause,
@@ -190,12 +186,12 @@ struct Traffic<'a, S> {
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<S> {
     type End = End;
 
     /// Hands over packets that have arrived. `Ok(true)` if there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let Socket { gateway, session, .. } = self.socket;
+        let Socket { gateway, session, .. } = &self.socket;
         if self.pause.poll_over(cx, gateway, session, now).is_pending() || !self.stream.may_have_input(cx) {
             return Ok(false);
         }
@@ -252,17 +248,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
     /// Writes what waits in the session, about a batch of it; gives the end when nothing is to follow. `Pending` if nothing more waits.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         // SockJS frames are text, whatever comes in, and what a bridge passes on stays what it is.
         let is_bridge = self.socket.endpoint.settings().service == Service::Bridge;
-        let all_binary = self.framing.is_none() && self.speech == Speech::Binary && !is_bridge;
-        let wire = self.framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
+        let framing = (self.socket.session.carrier() == Carrier::Websocket).then(Framing::websocket);
+        let all_binary = framing.is_none() && self.speech == Speech::Binary && !is_bridge;
+        let wire = framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
         let mut packets = Packets::new(all_binary);
         let (now, mut end) = (now(), Poll::Ready(None));
         while packets.len() < BATCH && end == Poll::Ready(None) {
-            let Socket { session, receiver, .. } = self.socket;
+            let Socket { session, receiver, .. } = &self.socket;
             match session.poll_drain(cx, *receiver, wire, BATCH, now, &mut packets) {
                 Poll::Ready(Drained::Frames) => {}
                 Poll::Ready(Drained::All) | Poll::Pending => end = Poll::Pending,
@@ -274,6 +271,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
         match self.stream.send(cx, &packets) {
             Ok(()) => end,
             Err(_) => Poll::Ready(Some(End::Broken(CloseReason::Interrupted))),
+        }
+    }
+
+    /// Says goodbye to a peer that may still be there, who has a little time for it.
+    async fn end(self, end: End) {
+        let Self { mut socket, stream, .. } = self;
+        let close = match &end {
+            End::Ours(reason) | End::Fault(reason) => Some(socket.close_frame(reason)),
+            End::Theirs | End::Broken(_) => None,
+        };
+        let is_broken = matches!(end, End::Broken(_));
+        socket.reason = end.into_reason();
+        // The session is over before the peer's answer, for which nobody else has to wait.
+        drop(socket);
+        if !is_broken {
+            let _ = tokio::time::timeout(LINGER, stream.close(close)).await;
         }
     }
 
