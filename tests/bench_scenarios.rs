@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::StatusCode;
 use support::{Gateway, test_services};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use towpath::bench::{self, Ack, Messages, Pace, Plan, Report, Scenario, Transport, Transports};
 
 const SOCKJS: [Transport; 4] =
@@ -25,9 +26,14 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
+        Self::start_with(4096).await
+    }
+
+    /// The same with streams that end after so many bytes.
+    async fn start_with(response_limit: usize) -> Self {
         let mut config = test_services();
         for endpoint in &mut config.endpoints {
-            endpoint.response_limit = 4096;
+            endpoint.response_limit = response_limit;
             endpoint.heartbeat = Duration::from_millis(30);
         }
         config.tcp.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
@@ -255,4 +261,64 @@ async fn a_server_that_is_not_there_is_a_refusal() {
     let mut plan = site.plan("/echo", Transport::Websocket, Scenario::Echo { clients: 3 });
     plan.server_pid = Some(u32::MAX - 1);
     assert!(bench::run(&plan, |_| ()).await.unwrap_err().to_string().contains("no process"));
+}
+
+/// A way to that server on which no connection is used twice. Answers say so, or they do not.
+async fn closing_proxy(to: SocketAddr, says_so: bool) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            tokio::spawn(close_behind(client, to, says_so));
+        }
+    });
+    address
+}
+
+async fn close_behind(mut client: TcpStream, to: SocketAddr, says_so: bool) -> std::io::Result<()> {
+    let (mut server, mut request, mut answer) = (TcpStream::connect(to).await?, Vec::new(), Vec::new());
+    while !request.ends_with(b"\r\n\r\n") && !request.ends_with(b"]") {
+        if client.read_buf(&mut request).await? == 0 {
+            return Ok(());
+        }
+    }
+    let line = request.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    request.splice(line..line, *b"Connection: close\r\n");
+    server.write_all(&request).await?;
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        if server.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
+    let mut answer = String::from_utf8(answer).expect("an answer that is text");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    if !says_so {
+        answer = answer.replace("connection: close\r\n", "");
+    }
+    client.write_all(answer.as_bytes()).await?;
+    tokio::io::copy(&mut server, &mut client).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn servers_that_close_connections_are_gone_on_with() {
+    let site = Site::start().await;
+    let address = closing_proxy(site.gateway.address(), true).await;
+    for transport in [Transport::XhrPolling, Transport::XhrStreaming] {
+        let mut plan = site.plan("", transport, Scenario::Echo { clients: 3 });
+        (plan.url, plan.pace) = (format!("http://{address}/echo"), Pace::InFlight(2));
+        clean(&plan, 1).await;
+    }
+}
+
+/// Nobody has asked anything when the connection for xhr_send is closed without a word; the next one goes over another.
+#[tokio::test]
+async fn an_idle_connection_may_be_closed_without_a_word() {
+    let site = Site::start_with(1 << 20).await;
+    let address = closing_proxy(site.gateway.address(), false).await;
+    let mut plan = site.plan("", Transport::XhrStreaming, Scenario::Echo { clients: 3 });
+    (plan.url, plan.pace) = (format!("http://{address}/echo"), Pace::Rate(15.0));
+    plan.duration = Duration::from_secs(1);
+    assert!(clean(&plan, 1).await.messages.sent > 6);
 }

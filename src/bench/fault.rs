@@ -42,7 +42,10 @@ pub enum Fault {
     /// A message has another body than the one that was sent, or was never sent at all.
     #[error("a message came that nobody sent")]
     Foreign,
-    /// Nothing came in time.
+    /// Messages were on their way, and none came to anybody.
+    #[error("nothing came for {} though messages were on their way", humantime::format_duration(*.0))]
+    Stalled(Duration),
+    /// Something did not come in time.
     #[error("{what} did not come within {}", humantime::format_duration(*.patience))]
     Silent {
         /// What was waited for.

@@ -13,6 +13,8 @@ const MOST_CLIENTS: u64 = 100_000;
 const MOST_IN_FLIGHT: u32 = 100_000;
 const MOST_RATE: f64 = 10_000_000.0;
 const LARGEST: usize = 1 << 20;
+/// Bytes of messages that are made beforehand.
+const MOST_BEFOREHAND: u64 = 1 << 30;
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Connections that one source address gets unless it is said otherwise. Ports run out at some 28,000.
 const EACH_SOURCE: u64 = 20_000;
@@ -389,6 +391,9 @@ impl Plan {
                     () if !(1..=1_000_000).contains(&memberships) => {
                         wrong("--topics times --members must be 1 to 1000000")
                     }
+                    () if u64::from(*topics) * self.size as u64 > MOST_BEFOREHAND => {
+                        wrong("--topics times --size must be at most 1 GiB: the bodies are made beforehand")
+                    }
                     () if members > clients => {
                         wrong("--members must not be more than --clients: who is in a room is there once")
                     }
@@ -480,6 +485,10 @@ mod tests {
         refusal(|plan| plan.scenario = Scenario::Rooms { topics: 2, members: 3, clients: 2 });
         refusal(|plan| plan.scenario = Scenario::Rooms { topics: 0, members: 3, clients: 2 });
         refusal(|plan| plan.scenario = Scenario::Churn { clients: 1, cycles: Some(0), stomp: false });
+        refusal(|plan| {
+            plan.scenario = Scenario::Rooms { topics: 5000, members: 1, clients: 1 };
+            plan.size = 1 << 20;
+        });
         refusal(|plan| plan.size = 23);
         refusal(|plan| plan.size = LARGEST + 1);
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {

@@ -311,8 +311,7 @@ impl<'a> Stage<'a> {
             () = something => true,
             () = ends => false,
             () = stalls => {
-                let what = "any of the messages on their way";
-                self.run.failed(&Fault::Silent { what, patience: self.plan.patience });
+                self.run.failed(&Fault::Stalled(self.plan.patience));
                 false
             }
         }

@@ -66,7 +66,7 @@ pub struct Order {
     /// fanout: so many subscriptions of other destinations exist meanwhile.
     #[arg(long, value_name = "N", help_heading = CLIENTS)]
     beside: Option<u32>,
-    /// fanout: these destinations; {n} is their number. /topic/beside.{n} if it is not said.
+    /// fanout: these destinations, with n in braces where their number is to stand; topics if it is not said.
     #[arg(long, value_name = "NAME", requires = "beside", help_heading = CLIENTS)]
     beside_destination: Option<String>,
     /// Connections come from 127.0.0.1 to 127.0.0.N in turn; by default so many that ports suffice.

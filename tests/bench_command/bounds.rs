@@ -2,7 +2,7 @@
 //!
 //! Does not know: how the server counts them.
 
-use super::service::Planted;
+use super::service::{Farewell, Manner, Planted};
 use super::{bench, side_by_side};
 
 #[test]
@@ -53,6 +53,18 @@ fn churn_has_so_many_at_once_and_so_many_in_all() {
     ));
     assert_eq!((ran.status, server.connections().all()), (Some(0), 31), "{ran:#?}");
     assert_eq!((server.heard().len(), ran.json()["measured"].as_u64()), (30, Some(30)), "one echo each: {ran:#?}");
+}
+
+#[test]
+fn a_websocket_may_be_closed_in_answer_to_disconnect_but_not_end() {
+    for (farewell, status) in [(Farewell::Close, 0), (Farewell::End, 2)] {
+        let server = Planted::start(Manner { farewell, ..Manner::default() });
+        let ran = bench(&format!(
+            "churn ws://{}/stomp --stomp --clients 2 --cycles 10 --warm-up 0s --duration 20s --patience 5s",
+            server.address()
+        ));
+        assert_eq!(ran.status, Some(status), "{farewell:?} {ran:#?}");
+    }
 }
 
 #[test]

@@ -11,10 +11,12 @@ use towpath::stomp::{Command, Frame, Input, Limits, Parser, Version};
 
 use super::host::Seen;
 use super::lies::{Liar, Lie, Told};
+use super::service::Farewell;
 
 /// What all connections share.
 pub struct Broker {
     lie: Lie,
+    farewell: Farewell,
     told: Arc<Mutex<Told>>,
     subscriptions: Mutex<Vec<Subscription>>,
     /// Sessions from CONNECT to DISCONNECT.
@@ -38,12 +40,15 @@ pub struct Speaker {
     parser: Parser,
     give: UnboundedSender<String>,
     session: Option<usize>,
+    /// DISCONNECT has come.
+    pub has_left: bool,
 }
 
 impl Broker {
-    pub fn new(lie: Lie, told: &Arc<Mutex<Told>>) -> Arc<Self> {
+    pub fn new(lie: Lie, farewell: Farewell, told: &Arc<Mutex<Told>>) -> Arc<Self> {
         Arc::new(Self {
             lie,
+            farewell,
             told: Arc::clone(told),
             subscriptions: Mutex::default(),
             sessions: Seen::default(),
@@ -94,7 +99,7 @@ impl Subscription {
 impl Speaker {
     pub fn new(broker: &Arc<Broker>, give: UnboundedSender<String>) -> Self {
         let parser = Parser::new(Limits::default());
-        Self { broker: Arc::clone(broker), parser, give, session: None }
+        Self { broker: Arc::clone(broker), parser, give, session: None, has_left: false }
     }
 
     /// Takes what has come.
@@ -130,7 +135,13 @@ impl Speaker {
                 self.broker.send(&header("destination"), &body);
             }
             Command::Ack => *self.broker.acks.lock().unwrap() += 1,
-            Command::Disconnect => self.leave(),
+            Command::Disconnect => {
+                self.leave();
+                self.has_left = true;
+                if self.broker.farewell != Farewell::Receipt {
+                    return;
+                }
+            }
             _ => {}
         }
         if let Some(receipt) = frame.headers.get("receipt") {

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 pub const TEXT: u8 = 1;
-const CLOSE: u8 = 8;
+pub const CLOSE: u8 = 8;
 const FIN: u8 = 0x80;
 
 /// A connection of a client.

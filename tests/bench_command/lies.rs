@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 const EVERY: u64 = 7;
 
 /// What is done to some messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
     /// Nothing: an honest server.
+    #[default]
     None,
     /// They are dropped.
     Loses,

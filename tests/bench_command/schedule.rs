@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::bench;
-use super::lies::Lie;
 use super::service::{Hold, Manner, Planted};
 
 /// What stands at the beginning of a body, all hexadecimal: two digits of the run, five of the sender, eight of the number, and nine of
@@ -70,7 +69,7 @@ fn a_rate_is_a_schedule_that_senders_share() {
 fn a_closed_loop_has_so_many_on_their_way_and_no_more() {
     // The first client has no answers at all: what it has sent is what it may have on its way.
     for (in_flight, transport) in [(1, "websocket"), (5, "websocket"), (3, "xhr-polling"), (4, "raw-websocket")] {
-        let server = Planted::start(Manner { lie: Lie::None, hold: Some(Hold { from: 1, until: usize::MAX }) });
+        let server = Planted::start(Manner { hold: Some(Hold { from: 1, until: usize::MAX }), ..Manner::default() });
         let ran = bench(&format!(
             "echo http://{}/echo --clients 2 --in-flight {in_flight} --transport {transport} --duration 300ms --warm-up 0s \
              --patience 500ms --json",
@@ -91,9 +90,9 @@ fn a_closed_loop_has_so_many_on_their_way_and_no_more() {
 #[test]
 fn a_stall_is_seen_in_every_message_that_was_due_meanwhile() {
     let run = |pace: &str, hold: Hold| {
-        let server = Planted::start(Manner { lie: Lie::None, hold: Some(hold) });
+        let server = Planted::start(Manner { hold: Some(hold), ..Manner::default() });
         let ran = bench(&format!(
-            "echo http://{}/echo --clients 2 {pace} --duration 2s --warm-up 0s --patience 10s --json",
+            "echo http://{}/echo --clients 2 {pace} --duration 4s --warm-up 0s --patience 10s --json",
             server.address()
         ));
         assert_eq!(ran.status, Some(0), "{ran:#?}");
@@ -105,10 +104,10 @@ fn a_stall_is_seen_in_every_message_that_was_due_meanwhile() {
         assert!(max >= stall - stall / 500, "one message has waited all the time: {max} of {stall}");
         (stall, p99)
     };
-    // A thousand a second of each: while the other client sends 600, some 600 of this one wait, of 4,000 in all.
-    let (stall, p99) = run("--rate 2000", Hold { from: 100, until: 600 });
+    // A thousand a second of each: while the other client sends 400, some 400 of this one wait, of 8,000 in all.
+    let (stall, p99) = run("--rate 2000", Hold { from: 100, until: 400 });
     assert!(p99 >= stall / 2, "many messages have waited: p99 {p99} of {stall}");
-    // While the other client gets 2,000 answers one after the other, this one has one message on its way.
-    let (stall, p99) = run("--in-flight 1", Hold { from: 100, until: 2000 });
+    // While the other client gets 1,000 answers one after the other, this one has one message on its way.
+    let (stall, p99) = run("--in-flight 1", Hold { from: 100, until: 1000 });
     assert!(p99 < stall / 2, "one message has waited: p99 {p99} of {stall}");
 }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex as Turn;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::broker::{Broker, Speaker};
-use super::connection::{Connection, Request, TEXT, framed};
+use super::connection::{CLOSE, Connection, Request, TEXT, framed};
 use super::host::{Host, Seen};
 use super::lies::{Liar, Lie, Told};
 
@@ -25,10 +25,23 @@ pub struct Planted {
 }
 
 /// How it behaves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub struct Manner {
     pub lie: Lie,
     pub hold: Option<Hold>,
+    pub farewell: Farewell,
+}
+
+/// How it answers DISCONNECT.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// With a receipt.
+    #[default]
+    Receipt,
+    /// The websocket is closed with 1000.
+    Close,
+    /// The connection ends.
+    End,
 }
 
 /// The first client that sends has no more answers from its message of that number on, until the others have sent so many.
@@ -78,7 +91,7 @@ struct Taken {
 
 impl Planted {
     pub fn lying(lie: Lie) -> Self {
-        Self::start(Manner { lie, hold: None })
+        Self::start(Manner { lie, ..Manner::default() })
     }
 
     pub fn honest() -> Self {
@@ -89,7 +102,7 @@ impl Planted {
         let told = Arc::default();
         let service = Arc::new(Service {
             manner,
-            broker: Broker::new(manner.lie, &told),
+            broker: Broker::new(manner.lie, manner.farewell, &told),
             told,
             sessions: Mutex::default(),
             stall: Mutex::default(),
@@ -207,6 +220,13 @@ impl Service {
                     Some(text) => behind.hear(text.as_bytes()),
                     None => return Ok(()),
                 },
+            }
+            if matches!(&behind, Behind::Stomp(speaker) if speaker.has_left) {
+                match self.manner.farewell {
+                    Farewell::Receipt => {}
+                    Farewell::Close => connection.write(&framed(CLOSE, b"\x03\xe8STOMP died")).await?,
+                    Farewell::End => return Ok(()),
+                }
             }
         }
     }

@@ -138,6 +138,25 @@ fn programs_have_every_key() {
 }
 
 #[test]
+fn what_was_asked_for_stands_in_the_report() {
+    let gateway = Gateway::start();
+    let pid = gateway.running.child.id();
+    let url = gateway.arguments("http://{}/echo");
+    let ran = bench(&format!("echo {url} --clients 3 --in-flight 2 --size 100 --server-pid {pid} {SHORT} --json"));
+    let json = ran.json();
+    for (path, expected) in [
+        ("/url", Value::from(url)),
+        ("/clients", 3.into()),
+        ("/size", 100.into()),
+        ("/in_flight", 2.into()),
+        ("/connect_us/count", 3.into()),
+        ("/server/pid", pid.into()),
+    ] {
+        assert_eq!(json.pointer(path), Some(&expected), "{path} in {ran:#?}");
+    }
+}
+
+#[test]
 fn people_read_what_came_of_it() {
     let gateway = Gateway::start();
     let pid = gateway.running.child.id();
