@@ -88,6 +88,7 @@ fn the_files_that_the_pages_name_exist() {
         "docs/spring.md",
         "docs/conformance.md",
         "docs/doctor.md",
+        "docs/bench.md",
         "docs/client.md",
         "README.md",
     ] {
@@ -163,6 +164,7 @@ fn the_files_that_the_pages_link_to_exist() {
         "docs/spring.md",
         "docs/conformance.md",
         "docs/doctor.md",
+        "docs/bench.md",
         "docs/client.md",
     ] {
         let text = fs::read_to_string(root().join(page)).unwrap();

@@ -53,8 +53,7 @@ pub(super) struct Socket {
 #[derive(Debug)]
 pub(super) struct Xhr {
     route: Arc<Route>,
-    /// There from the first text on, and until the server closes it while nothing is asked, as servers may. Who only listens
-    /// has one connection, as a browser does.
+    /// There from the first text on: who only listens has one connection, as a browser does.
     sending: Option<Link>,
     /// The answer to the xhr_send that is under way.
     answer: Option<Answer>,
@@ -353,6 +352,7 @@ impl Xhr {
                             return Poll::Ready(Err(unasked));
                         }
                         (Err(fault), Some(_)) => return Poll::Ready(Err(fault)),
+                        // It has closed the idle connection, as servers may.
                         (Err(_), None) => self.sending = None,
                     }
                 }
@@ -396,22 +396,26 @@ impl Xhr {
     }
 
     fn read(&mut self, mut hear: impl FnMut(Said<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+        // What was there before has no end of line in it, and is not looked at again: a line without end would be looked at for ever.
+        let mut look = self.line.len();
         let done = self.received.read(self.receiving.input(), &mut self.line)?;
         self.receiving.consume(done);
         if let Some(status) = self.received.status().filter(|status| *status != 200) {
             return Err(Fault::Status { asked: "a receiving request", status });
         }
         let mut at = 0;
-        while let Some(rest) = self.line.get(at..)
-            && let Some(end) = memchr(b'\n', rest)
-        {
-            let line = rest.get(..end).unwrap_or_default();
+        while let Some(end) = memchr(b'\n', self.line.get(look..).unwrap_or_default()) {
+            let line = self.line.get(at..look + end).unwrap_or_default();
             texts::tell(line, &mut self.unquoted, &mut hear)?;
-            at += end + 1;
+            look += end + 1;
+            at = look;
         }
         self.line.drain(..at);
         if self.line.len() > LARGEST {
             return Err(Fault::TooLarge("a SockJS frame"));
+        }
+        if self.received.is_done() && !self.line.is_empty() {
+            return Err(Fault::garbage("no SockJS frame", &self.line));
         }
         // Nobody is to wait for what the session has said since.
         if self.received.is_done() && !self.received.closes() {

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::carrier::Carrier;
 use super::fault::Fault;
+use super::frames;
 use super::plan::Transport;
 use super::route::Route;
 use super::stamp::Message;
@@ -31,11 +32,10 @@ pub(super) enum Speech {
 }
 
 impl Speech {
-    /// STOMP for that user, with a heart-beat wanted of the server so often, or never. The host is the one that brokers with several
-    /// have to begin with.
-    pub(super) fn stomp(login: Option<&str>, passcode: Option<&str>, beats: Duration) -> Self {
-        let mut connect = format!("CONNECT\naccept-version:1.2\nhost:/\nheart-beat:0,{}\n", beats.as_millis());
-        for (name, value) in [("login", login), ("passcode", passcode)] {
+    /// STOMP for that user of that virtual host, with a heart-beat wanted of the server so often, or never.
+    pub(super) fn stomp(host: &str, login: Option<&str>, passcode: Option<&str>, beats: Duration) -> Self {
+        let mut connect = format!("CONNECT\naccept-version:1.2\nheart-beat:0,{}\n", beats.as_millis());
+        for (name, value) in [("host", Some(host)), ("login", login), ("passcode", passcode)] {
             if let Some(value) = value {
                 // CONNECT is not escaped (STOMP 1.2, "Value Encoding"), so a line feed cannot be in it.
                 connect.push_str(&format!("{name}:{}\n", value.replace(['\n', '\r', '\0'], "")));
@@ -138,6 +138,8 @@ impl Client {
                 match came.await {
                     // Who has said good-bye may be closed in the same breath.
                     Err(Fault::Closed(_) | Fault::Ended) if found && last => return Ok(()),
+                    // RabbitMQ 3.10 answers DISCONNECT so, without the receipt, if it comes over a websocket.
+                    Err(Fault::Closed(words)) if last && words.starts_with(frames::NORMAL) => return Ok(()),
                     came => came?,
                 }
                 if found {

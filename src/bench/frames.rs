@@ -70,6 +70,9 @@ pub(super) fn write(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) -> usize {
     begin
 }
 
+/// How the words of a close frame begin that says that all is well (RFC 6455, section 7.4.1).
+pub(super) const NORMAL: &str = "websocket close 1000";
+
 /// What a close frame says, in words.
 pub(super) fn close_words(payload: &[u8]) -> String {
     match payload {
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_close_is_told_in_words() {
-        assert_eq!(close_words(b"\x03\xe8bye"), "websocket close 1000 bye");
+        assert_eq!(close_words(b"\x03\xe8bye"), format!("{NORMAL} bye"));
         assert_eq!(close_words(b""), "websocket close without a code");
     }
 }

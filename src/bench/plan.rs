@@ -13,8 +13,6 @@ const MOST_CLIENTS: u64 = 100_000;
 const MOST_IN_FLIGHT: u32 = 100_000;
 const MOST_RATE: f64 = 10_000_000.0;
 const LARGEST: usize = 1 << 20;
-/// Subscriptions beside a fan-out that one connection has.
-pub(super) const EACH_BESIDE: u32 = 500;
 /// Bytes of messages that are made beforehand.
 const MOST_BEFOREHAND: u64 = 1 << 30;
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -46,6 +44,8 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// From how many loopback addresses connections come; without it so many that ports suffice.
     pub sources: Option<u32>,
+    /// The `host` of CONNECT, STOMP's name for a virtual host. `/` is what brokers have to begin with.
+    pub host: String,
     /// The `login` of CONNECT.
     pub login: Option<String>,
     /// The `passcode` of CONNECT.
@@ -67,6 +67,7 @@ impl Plan {
             patience: Duration::from_secs(10),
             server_pid: None,
             sources: None,
+            host: "/".to_owned(),
             login: None,
             passcode: None,
         }
@@ -345,12 +346,8 @@ impl Plan {
         // Who sends nothing has no connection for it.
         let each =
             if matches!(self.scenario, Scenario::Post { .. } | Scenario::Idle { stomp: false, .. }) { 1 } else { each };
-        // A publisher comes on top, and those who have the subscriptions beside.
-        let beside = match self.scenario {
-            Scenario::Fanout { beside, .. } => u64::from(beside.div_ceil(EACH_BESIDE)),
-            _ => 0,
-        };
-        let connections = (self.scenario.clients() + beside + 1) * each;
+        // A publisher and the connections beside come on top.
+        let connections = self.scenario.clients() * each + 16;
         let needed = u32::try_from(connections.div_ceil(EACH_SOURCE)).unwrap_or(1);
         let sources = match self.sources {
             Some(sources) if (1..=250).contains(&sources) => sources,
@@ -363,50 +360,57 @@ impl Plan {
     fn check_numbers(&self) -> Result<(), Refusal> {
         let wrong = |why: &str| Err(Refusal::new(why));
         if !(1..=MOST_CLIENTS).contains(&self.scenario.clients()) {
-            return wrong("there must be 1 to 100000 clients");
+            return wrong("--clients must be 1 to 100000");
         }
         if !(stamp::LENGTH..=LARGEST).contains(&self.size) {
-            return wrong("a body must have 24 to 1048576 bytes: who sent it stands in it, and when");
+            return wrong("--size must be 24 to 1048576: who sent a body stands in it, and when");
         }
         match self.pace {
             Pace::Rate(rate) if !(rate > 0.0 && rate <= MOST_RATE) => {
-                return wrong("the rate must be above 0 and at most 10000000");
+                return wrong("--rate must be above 0 and at most 10000000");
             }
             Pace::InFlight(count) if !(1..=MOST_IN_FLIGHT).contains(&count) => {
-                return wrong("1 to 100000 messages may be in flight");
+                return wrong("--in-flight must be 1 to 100000");
             }
             _ => {}
         }
-        if self.duration.is_zero() || self.duration > LONGEST || self.warm_up > LONGEST || self.patience > LONGEST {
-            return wrong("durations are at most 1h, and that of the measuring is not 0");
+        if self.duration.is_zero() || self.duration > LONGEST {
+            return wrong("--duration must be above 0 and at most 1h");
         }
-        if self.patience.is_zero() {
-            return wrong("without any patience nothing can be waited for");
+        if self.warm_up > LONGEST {
+            return wrong("--warm-up must be at most 1h");
+        }
+        if self.patience.is_zero() || self.patience > LONGEST {
+            return wrong("--patience must be above 0 and at most 1h");
         }
         match &self.scenario {
-            Scenario::Fanout { beside, .. } if *beside > 1_000_000 => wrong("at most 1000000 subscriptions beside"),
+            Scenario::Fanout { beside, .. } if *beside > 1_000_000 => wrong("--beside must be at most 1000000"),
             Scenario::Rooms { topics, members, clients } => {
                 let memberships = u64::from(*topics) * u64::from(*members);
                 match () {
                     () if !(1..=1_000_000).contains(&memberships) => {
-                        wrong("there must be 1 to 1000000 memberships of rooms")
+                        wrong("--topics times --members must be 1 to 1000000")
                     }
                     () if u64::from(*topics) * self.size as u64 > MOST_BEFOREHAND => {
-                        wrong("the bodies for all topics together may have 1 GiB; they are made beforehand")
+                        wrong("--topics times --size must be at most 1 GiB: the bodies are made beforehand")
                     }
-                    () if members > clients => wrong("a room cannot have more members than there are clients"),
-                    () if u64::from(*clients) > memberships => wrong("there are more clients than memberships"),
+                    () if members > clients => {
+                        wrong("--members must not be more than --clients: who is in a room is there once")
+                    }
+                    () if u64::from(*clients) > memberships => {
+                        wrong("--clients must not be more than --topics times --members")
+                    }
                     () => Ok(()),
                 }
             }
             Scenario::Queue { producers, consumers, prefetch, .. }
                 if *producers == 0 || *consumers == 0 || *prefetch == Some(0) =>
             {
-                wrong("a queue needs a producer, a consumer, and a prefetch of at least 1")
+                wrong("--producers, --consumers and --prefetch must be at least 1")
             }
-            Scenario::Churn { cycles: Some(0), .. } => wrong("there must be a cycle"),
+            Scenario::Churn { cycles: Some(0), .. } => wrong("--cycles must be at least 1"),
             Scenario::Post { .. } if !matches!(self.pace, Pace::Rate(_) | Pace::InFlight(1)) => {
-                wrong("a connection has one POST in flight; more clients make more")
+                wrong("--in-flight must be 1: a connection has one POST at a time; more --clients make more")
             }
             _ => Ok(()),
         }

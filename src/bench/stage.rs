@@ -91,7 +91,10 @@ impl<'a> Stage<'a> {
             Some(server) => {
                 let resident = server.resident().or(server.cpu().map(|_| 0));
                 let gone = || {
-                    Refusal::new(format!("there is no process {} to be read in /proc", plan.server_pid.unwrap_or(0)))
+                    Refusal::new(format!(
+                        "--server-pid: there is no process {} to be read in /proc",
+                        plan.server_pid.unwrap_or(0)
+                    ))
                 };
                 Some((resident.ok_or_else(gone)?, server.descriptors()))
             }
@@ -115,7 +118,7 @@ impl<'a> Stage<'a> {
 
     /// STOMP as the plan's user, with a heart-beat wanted of the server so often.
     pub(super) fn stomp_with_beats(&self, beats: Duration) -> Speech {
-        Speech::stomp(self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
+        Speech::stomp(&self.plan.host, self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
     }
 
     /// The turns of so many senders, from now on.
@@ -207,9 +210,12 @@ impl<'a> Stage<'a> {
                 }
             }
         };
-        let longest = self.plan.patience + EACH_CONNECT * u32::try_from(all).unwrap_or(u32::MAX);
+        // Whoever waits for one step in vain is to be the first to say so.
+        let longest = 2 * self.plan.patience + EACH_CONNECT * u32::try_from(all).unwrap_or(u32::MAX);
         if timeout(longest, connecting).await.is_err() {
-            self.run.failed(&Fault::Silent { what: "the last of the clients", patience: longest });
+            let fault = Fault::Silent { what: "the last of the clients", patience: longest };
+            self.run.failed(&fault);
+            first = Some(fault);
         }
         match first {
             Some(fault) if clients.is_empty() => Err(Refusal::new(format!("no client could connect: {fault}"))),

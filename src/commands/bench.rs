@@ -42,21 +42,21 @@ pub struct Order {
     /// churn, idle: sessions speak STOMP and have one subscription each.
     #[arg(long, help_heading = CLIENTS)]
     stomp: bool,
-    /// rooms: how many topics.
-    #[arg(long, value_name = "N", default_value_t = 5000, help_heading = CLIENTS)]
-    topics: u32,
-    /// rooms: subscribers of each topic.
-    #[arg(long, value_name = "N", default_value_t = 4, help_heading = CLIENTS)]
-    members: u32,
-    /// queue: how many clients send.
-    #[arg(long, value_name = "N", default_value_t = 4, help_heading = CLIENTS)]
-    producers: u32,
-    /// queue: how many clients take.
-    #[arg(long, value_name = "N", default_value_t = 4, help_heading = CLIENTS)]
-    consumers: u32,
-    /// queue: how consumers acknowledge.
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = Ack::Auto, help_heading = CLIENTS)]
-    ack: Ack,
+    /// rooms: how many topics; 5000 if it is not said.
+    #[arg(long, value_name = "N", help_heading = CLIENTS)]
+    topics: Option<u32>,
+    /// rooms: subscribers of each topic; 4 if it is not said.
+    #[arg(long, value_name = "N", help_heading = CLIENTS)]
+    members: Option<u32>,
+    /// queue: how many clients send; 4 if it is not said.
+    #[arg(long, value_name = "N", help_heading = CLIENTS)]
+    producers: Option<u32>,
+    /// queue: how many clients take; 4 if it is not said.
+    #[arg(long, value_name = "N", help_heading = CLIENTS)]
+    consumers: Option<u32>,
+    /// queue: how consumers acknowledge; auto if it is not said.
+    #[arg(long, value_enum, value_name = "MODE", help_heading = CLIENTS)]
+    ack: Option<Ack>,
     /// queue: the prefetch-count of subscriptions; by default what the server has.
     #[arg(long, value_name = "N", help_heading = CLIENTS)]
     prefetch: Option<u32>,
@@ -64,20 +64,23 @@ pub struct Order {
     #[arg(long, value_name = "NAME", help_heading = CLIENTS)]
     destination: Option<String>,
     /// fanout: so many subscriptions of other destinations exist meanwhile.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = CLIENTS)]
-    beside: u32,
-    /// fanout: these destinations, with their number in the place that the default shows.
-    #[arg(long, value_name = "NAME", default_value = "/topic/beside.{n}", help_heading = CLIENTS)]
-    beside_destination: String,
+    #[arg(long, value_name = "N", help_heading = CLIENTS)]
+    beside: Option<u32>,
+    /// fanout: these destinations, with n in braces where their number is to stand; topics if it is not said.
+    #[arg(long, value_name = "NAME", requires = "beside", help_heading = CLIENTS)]
+    beside_destination: Option<String>,
     /// Connections come from 127.0.0.1 to 127.0.0.N in turn; by default so many that ports suffice.
     #[arg(long, value_name = "N", help_heading = CLIENTS)]
     sources: Option<u32>,
+    /// The host of CONNECT: a virtual host of the broker.
+    #[arg(long, value_name = "NAME", default_value = "/", help_heading = CLIENTS)]
+    host: String,
     #[command(flatten)]
     credentials: Credentials,
 
-    /// Bytes of a body, at least 24: who sent it and when stands in it.
-    #[arg(long, value_name = "BYTES", default_value_t = 64, help_heading = LOAD)]
-    size: usize,
+    /// Bytes of a body, at least 24: who sent it and when stands in it. 64 if it is not said.
+    #[arg(long, value_name = "BYTES", help_heading = LOAD)]
+    size: Option<usize>,
     /// Messages a second in all, on a schedule that does not wait for the server; latency counts from when a message was due.
     /// This is the default, with 1000.
     #[arg(long, value_name = "N", help_heading = LOAD)]
@@ -159,13 +162,14 @@ pub fn run(order: &Order) -> ExitCode {
 }
 
 fn load(order: &Order) -> Result<bool, Box<dyn Error>> {
+    order.check_fit()?;
     let plan = order.plan()?;
     let host = guard::host(&plan.url).ok_or("the URL must be http://host/prefix, ws://host/path or tcp://host:port")?;
     let progress = Mutex::new(Progress::new());
     let tell = |what: &str| progress.lock().show(&format!("{}: {what}", plan.scenario.name()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report: Result<Report, Box<dyn Error>> = runtime.block_on(async {
-        guard::allow(&host, order.yes, &format!("{} clients would load it", plan.scenario.clients())).await?;
+        guard::allow(&host, order.yes, &burden(&plan)).await?;
         Ok(bench::run(&plan, tell).await?)
     });
     // The line goes before the report comes.
@@ -175,26 +179,71 @@ fn load(order: &Order) -> Result<bool, Box<dyn Error>> {
     Ok(report.is_clean())
 }
 
+/// What would be done to the server, for whoever is not sure whose it is.
+fn burden(plan: &Plan) -> String {
+    let does = match (&plan.scenario, plan.pace) {
+        (Scenario::Idle { .. }, _) => "be connected to it".to_owned(),
+        (Scenario::Churn { .. }, Pace::InFlight(_)) => "come and go as fast as it lets them".to_owned(),
+        (Scenario::Churn { .. }, Pace::Rate(rate)) => format!("come and go {rate} times a second"),
+        (_, Pace::Rate(rate)) => format!("load it with {rate} messages a second"),
+        (_, Pace::InFlight(_)) => "load it with as many messages as it takes".to_owned(),
+    };
+    let time = humantime::format_duration(plan.warm_up + plan.duration);
+    format!("{} clients would {does} for {time}", plan.scenario.clients())
+}
+
 impl Order {
+    /// Refuses an option that would do nothing, so that nobody takes a figure for what it is not.
+    fn check_fit(&self) -> Result<(), String> {
+        use Name::{Churn, Echo, Fanout, Idle, Post, Queue, Rooms};
+        let options: [(&str, bool, &[Name]); 16] = [
+            ("--transport", self.transport.is_some(), &[Echo, Fanout, Rooms, Queue, Churn, Idle]),
+            ("--mix", self.mix.is_some(), &[Echo, Fanout, Rooms, Queue, Churn, Idle]),
+            ("--clients", self.clients.is_some(), &[Echo, Fanout, Rooms, Churn, Idle, Post]),
+            ("--stomp", self.stomp, &[Churn, Idle]),
+            ("--topics", self.topics.is_some(), &[Rooms]),
+            ("--members", self.members.is_some(), &[Rooms]),
+            ("--producers", self.producers.is_some(), &[Queue]),
+            ("--consumers", self.consumers.is_some(), &[Queue]),
+            ("--ack", self.ack.is_some(), &[Queue]),
+            ("--prefetch", self.prefetch.is_some(), &[Queue]),
+            ("--destination", self.destination.is_some(), &[Fanout, Rooms, Queue, Churn, Idle]),
+            ("--beside", self.beside.is_some(), &[Fanout]),
+            ("--size", self.size.is_some(), &[Echo, Fanout, Rooms, Queue, Churn, Post]),
+            ("--rate", self.rate.is_some(), &[Echo, Fanout, Rooms, Queue, Churn, Post]),
+            ("--in-flight", self.in_flight.is_some(), &[Echo, Fanout, Rooms, Queue, Post]),
+            ("--cycles", self.cycles.is_some(), &[Churn]),
+        ];
+        let idle = |(_, given, fits): &&(&str, bool, &[Name])| *given && !fits.contains(&self.scenario);
+        let Some((option, _, fits)) = options.iter().find(idle) else { return Ok(()) };
+        let instead = match (*option, self.scenario) {
+            ("--clients", Queue) => "use --producers and --consumers",
+            _ => "leave it out",
+        };
+        let name = |name: &Name| name.to_possible_value().map(|value| value.get_name().to_owned());
+        let scenarios: Vec<_> = fits.iter().filter_map(name).collect();
+        Err(format!("{option} is for {} only; {instead}", scenarios.join(", ")))
+    }
+
     fn plan(&self) -> Result<Plan, String> {
         let clients = self.clients.unwrap_or(100);
-        let memberships = self.topics.saturating_mul(self.members);
+        let (topics, members) = (self.topics.unwrap_or(5000), self.members.unwrap_or(4));
+        let memberships = topics.saturating_mul(members);
         let scenario = match self.scenario {
             Name::Echo => Scenario::Echo { clients },
             Name::Fanout => {
-                Scenario::Fanout { clients, beside: self.beside, beside_destination: self.beside_destination.clone() }
+                let beside_destination = self.beside_destination.as_deref().unwrap_or("/topic/beside.{n}").to_owned();
+                Scenario::Fanout { clients, beside: self.beside.unwrap_or(0), beside_destination }
             }
-            Name::Rooms => Scenario::Rooms {
-                topics: self.topics,
-                members: self.members,
-                clients: self.clients.unwrap_or((memberships / 2).max(self.members)),
-            },
+            Name::Rooms => {
+                Scenario::Rooms { topics, members, clients: self.clients.unwrap_or((memberships / 2).max(members)) }
+            }
             Name::Queue => Scenario::Queue {
-                producers: self.producers,
-                consumers: self.consumers,
+                producers: self.producers.unwrap_or(4),
+                consumers: self.consumers.unwrap_or(4),
                 ack: match self.ack {
-                    Ack::Auto => bench::Ack::Auto,
-                    Ack::ClientIndividual => bench::Ack::ClientIndividual,
+                    None | Some(Ack::Auto) => bench::Ack::Auto,
+                    Some(Ack::ClientIndividual) => bench::Ack::ClientIndividual,
                 },
                 prefetch: self.prefetch,
             },
@@ -207,7 +256,7 @@ impl Order {
         let mut plan = Plan::new(&self.url, scenario);
         plan.transports = self.mix.clone().or(self.transport.map(Transports::One));
         plan.destination.clone_from(&self.destination);
-        plan.size = self.size;
+        plan.size = self.size.unwrap_or(plan.size);
         plan.pace = match (self.in_flight, self.rate) {
             (Some(count), _) => Pace::InFlight(count),
             (None, Some(rate)) => Pace::Rate(rate),
@@ -220,6 +269,7 @@ impl Order {
         plan.patience = self.patience;
         plan.server_pid = self.server_pid;
         plan.sources = self.sources;
+        plan.host.clone_from(&self.host);
         plan.login.clone_from(&self.credentials.login);
         plan.passcode = self.credentials.passcode()?;
         Ok(plan)
