@@ -12,6 +12,7 @@ const FEW: usize = 8;
 /// A map.
 pub(super) enum Few<K, V> {
     List(Vec<(K, V)>),
+    #[expect(clippy::box_collection, reason = "it is twice the size of a list, and every session has two of these")]
     Map(Box<HashMap<K, V>>),
 }
 
