@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::carrier::Carrier;
 use super::fault::Fault;
+use super::frames;
 use super::plan::Transport;
 use super::route::Route;
 use super::stamp::Message;
