@@ -10,9 +10,9 @@ use super::schedule::Turns;
 use super::shared::Run;
 use super::stamp::{Message, Stamp};
 
-/// Bytes that may wait to be written. Beyond, a sender is held up, as any program would be, and its messages wait with their due
-/// times.
-const MOST_WAITING: usize = 1 << 20;
+/// Bytes that may wait to be written, few enough for one xhr_send of small messages. Beyond, a sender is held up, as any program
+/// would be, and its messages wait with their due times.
+const MOST_WAITING: usize = 256 * 1024;
 /// How long until one who is held up looks again.
 const HELD_UP: Duration = Duration::from_millis(1);
 
