@@ -38,6 +38,8 @@ pub(super) struct Run {
     pub(super) size: usize,
     zero: Instant,
     phase: AtomicU8,
+    /// When the window began and ended.
+    window: [AtomicU64; 2],
     pub(super) sent: AtomicU64,
     pub(super) expected: AtomicU64,
     pub(super) received: AtomicU64,
@@ -67,6 +69,7 @@ impl Run {
             size,
             zero: Instant::now(),
             phase: AtomicU8::new(Phase::WarmUp as u8),
+            window: [AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX)],
             sent: AtomicU64::new(0),
             expected: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -86,12 +89,30 @@ impl Run {
     }
 
     pub(super) fn enter(&self, phase: Phase) {
+        let [begin, end] = &self.window;
+        match phase {
+            Phase::WarmUp => {}
+            Phase::Window => begin.store(self.now(), Ordering::Relaxed),
+            Phase::Drain => end.store(self.now(), Ordering::Relaxed),
+        }
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// Whether something new may be sent.
     pub(super) fn sends(&self) -> bool {
         self.phase.load(Ordering::Relaxed) < Phase::Drain as u8
+    }
+
+    /// When the window ended; far away while it has not.
+    pub(super) fn end(&self) -> u64 {
+        let [_, end] = &self.window;
+        end.load(Ordering::Relaxed)
+    }
+
+    /// Whether something that was due then is to be in the latency.
+    fn is_of_window(&self, due: u64) -> bool {
+        let [begin, _] = &self.window;
+        begin.load(Ordering::Relaxed) <= due && due < self.end()
     }
 
     /// Whether what comes now is measured.
@@ -119,7 +140,7 @@ impl Run {
     pub(super) fn came(&self, transport: Transport, mark: Mark, stamp: Stamp, now: u64) {
         self.came_untimed(mark);
         if mark.is_new() {
-            self.measure(transport, now.saturating_sub(stamp.time));
+            self.measure(transport, stamp.time, now);
         }
     }
 
@@ -138,20 +159,21 @@ impl Run {
         }
     }
 
-    /// Counts something that took so many microseconds, if it is time to.
-    pub(super) fn measure(&self, transport: Transport, took: u64) {
-        if !self.measures() {
+    /// Counts something that was due then and is done now, if it is time to. How long it took counts whenever it is done, if it was
+    /// due in the window: whatever a server answers only after the end is what it was slowest with.
+    pub(super) fn measure(&self, transport: Transport, due: u64, now: u64) {
+        self.happened(transport);
+        if !self.is_of_window(due) {
             return;
         }
-        self.measured.fetch_add(1, Ordering::Relaxed);
+        let took = now.saturating_sub(due);
         self.latency.lock().record(took);
         if let Some((_, share)) = self.shares.iter().find(|(known, _)| *known == transport) {
-            share.measured.fetch_add(1, Ordering::Relaxed);
             share.latency.lock().record(took);
         }
     }
 
-    /// Counts something that took no time, if it is time to.
+    /// Counts something that happens now, if it is time to.
     pub(super) fn happened(&self, transport: Transport) {
         if !self.measures() {
             return;
@@ -196,5 +218,31 @@ impl Run {
     /// Latency, connecting, and what is told apart.
     pub(super) fn books(&self) -> (Latency, Latency, &[(Transport, Share)]) {
         (self.latency.lock().clone(), self.connecting.lock().clone(), &self.shares)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_due_in_the_window_is_in_the_latency_whenever_it_comes() {
+        let run = Run::new(0, 64, &[]);
+        let came = |due| run.measure(Transport::Tcp, due, run.now());
+        came(run.now());
+        let warm_up = run.now();
+        while run.now() == warm_up {}
+        run.enter(Phase::Window);
+        let due = run.now();
+        while run.now() == due {}
+        came(warm_up);
+        came(due);
+        run.enter(Phase::Drain);
+        let late = run.end();
+        came(due);
+        came(late);
+        let (latency, ..) = run.books();
+        let count = latency.percentiles().map(|found| found.count);
+        assert_eq!((count, run.measured()), (Some(2), 2), "two were due in the window, and two came in it");
     }
 }

@@ -262,10 +262,16 @@ impl<'a> Stage<'a> {
         if going {
             self.tell("waiting for what is on its way");
             let drained = async {
-                while to_the_end || !self.run.is_complete() {
-                    sleep(LOOK).await;
+                // Senders may have been late, so that more is on its way after a while.
+                loop {
+                    while to_the_end || !self.run.is_complete() {
+                        sleep(LOOK).await;
+                    }
+                    sleep(AFTERMATH).await;
+                    if self.run.is_complete() {
+                        break;
+                    }
                 }
-                sleep(AFTERMATH).await;
             };
             let drained = async {
                 if timeout(patience, drained).await.is_err() && to_the_end {
