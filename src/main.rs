@@ -4,6 +4,11 @@
 
 mod commands;
 
+/// It costs a delivery less than the system's allocator does, and an idle session no more; docs/performance.md has the figures.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +17,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::runtime::{Builder, Runtime};
 use towpath::config::{Config, Service};
 use towpath::http::RenderMetrics;
 use towpath::server::Server;
@@ -99,8 +105,7 @@ fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
         .with_ansi(io::stderr().is_terminal())
         .init();
     let config = configuration(serve)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         // The recorder comes first: counters that are made before it would count for nobody.
         let metrics = match &config.metrics_path {
             Some(_) => Some(recorder()?),
@@ -111,6 +116,14 @@ fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
         server.run(stop_signal()).await;
         Ok(())
     })
+}
+
+/// The runtime of the gateway. On a single core one thread does everything: without others to hand work to it is cheaper, and fairer
+/// under full load; docs/performance.md has the figures.
+fn runtime() -> io::Result<Runtime> {
+    let is_alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = if is_alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 /// What is logged: what `TOWPATH_LOG` says, but never whole websocket frames, which the library would show at `trace`: there

@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,29 +199,35 @@ impl Core {
         }
     }
 
-    async fn serve<S>(self: Arc<Self>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, service: S)
+    /// A future of its own making: an `async fn` would keep connection and stream twice over.
+    fn serve<S>(
+        self: Arc<Self>,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        service: S,
+    ) -> impl Future<Output = ()>
     where
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Unpin,
     {
         let mut stopping = self.stopping.subscribe();
-        let connection = self.http.serve_connection(TokioIo::new(io), service).with_upgrades();
-        let mut connection = pin!(connection);
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            _ = stopping.changed() => {
-                // Idle connections close, busy ones finish their response.
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let mut connection = self.http.serve_connection(TokioIo::new(io), service).with_upgrades();
+        async move {
+            let result = tokio::select! {
+                result = &mut connection => result,
+                _ = stopping.changed() => {
+                    // Idle connections close, busy ones finish their response.
+                    Pin::new(&mut connection).graceful_shutdown();
+                    (&mut connection).await
+                }
+            };
+            if let Err(error) = result {
+                if error.is_parse_too_large() {
+                    metrics::limit_reached("buffer");
+                } else if error.is_timeout() {
+                    metrics::limit_reached("header_timeout");
+                }
+                // A client that goes away, or speaks no HTTP. Nothing is wrong here.
+                tracing::debug!(%error, "connection ended");
             }
-        };
-        if let Err(error) = result {
-            if error.is_parse_too_large() {
-                metrics::limit_reached("buffer");
-            } else if error.is_timeout() {
-                metrics::limit_reached("header_timeout");
-            }
-            // A client that goes away, or speaks no HTTP. Nothing is wrong here.
-            tracing::debug!(%error, "connection ended");
         }
     }
 
@@ -265,7 +270,11 @@ async fn bind(address: SocketAddr, mend: &'static str) -> Result<(TcpListener, S
 
 async fn accept<S>(listener: &TcpListener, core: &Arc<Core>, places: &Places, service: S)
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Unpin
+        + 'static,
 {
     loop {
         let stream = next_stream(listener).await;
@@ -346,4 +355,21 @@ fn keep_alive(stream: &TcpStream, after: Duration) {
 /// Tells one client too many, if that can be done without waiting.
 fn refuse(stream: &TcpStream, words: &[u8]) {
     let _ = stream.try_write(words);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mount::Mount;
+
+    /// The task of an HTTP connection, idle or with a poll that waits, apart from what hyper and the answer have in boxes.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let config = Config::default();
+        let core = Arc::new(Core::new(&config, Mount::new(&config, Application::default(), None).unwrap()));
+        let service = core.mount.service();
+        let task = core.serve(Connection::new(tokio::io::empty(), None, Duration::ZERO), service);
+        let bytes = size_of_val(&task);
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
 }

@@ -7,7 +7,6 @@
 //!
 //! Does not know: listeners, what the bytes mean, when a peer has been silent for too long.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -18,7 +17,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::connection::{LINGER, TwoWay, now};
+use crate::connection::{LINGER, Readiness, TwoWay, Unsent, now, scratch};
 use crate::gateway::Gateway;
 use crate::pause::Pause;
 use crate::session::{CloseReason, Drained, Message, Output, ReceiverId, RegistryFull, Session, Wire};
@@ -56,8 +55,14 @@ impl Socket {
 
     /// Serves the connection to its end.
     pub async fn serve(mut self, io: impl AsyncRead + AsyncWrite + Unpin) {
-        let mut traffic =
-            Traffic { socket: &self, io, pause: Pause::default(), rest: Bytes::new(), flushing: false, linger: None };
+        let mut traffic = Traffic {
+            socket: &self,
+            io,
+            readiness: Readiness::default(),
+            pause: Pause::default(),
+            unsent: Unsent::default(),
+            linger: None,
+        };
         let end = poll_fn(|cx| traffic.poll(cx)).await;
         let io = traffic.io;
         match end {
@@ -95,12 +100,10 @@ pub(crate) async fn refuse(io: impl AsyncRead + AsyncWrite + Unpin) {
 struct Traffic<'a, S> {
     socket: &'a Socket,
     io: S,
+    readiness: Readiness,
     /// Runs while nothing more is to be read.
     pause: Pause,
-    /// What is being written.
-    rest: Bytes,
-    /// Something was written and may not be on the wire yet.
-    flushing: bool,
+    unsent: Unsent,
     /// Runs when the session is closing and the peer does not read.
     linger: Option<Pin<Box<Sleep>>>,
 }
@@ -117,7 +120,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
         if self.pause.poll_over(cx, gateway, session, now).is_pending() {
             return Ok(false);
         }
-        match read(&mut self.io, cx, gateway.tcp().settings().buffer, Bytes::copy_from_slice) {
+        let Self { io, readiness, .. } = self;
+        let size = gateway.tcp().settings().buffer;
+        match readiness.poll_read(cx, |cx| read(io, cx, size, Bytes::copy_from_slice)) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
                 // Half closed, it may well wait for the answers to what it said; what is queued is still written.
@@ -136,35 +141,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
     /// Writes what waits in the session, until nothing waits or the peer takes no more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            if self.flushing {
-                match write(&mut self.io, cx, &mut self.rest) {
-                    Poll::Ready(Ok(())) => self.flushing = false,
+            if !self.unsent.is_empty() {
+                match self.unsent.poll_flush(&mut self.io, cx) {
+                    Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(End::Broken(CloseReason::Interrupted)),
                     Poll::Pending => return self.poll_stuck(cx),
                 }
             }
-            if let Some(end) = ready!(self.drain(cx)) {
+            let drained = self.drain(cx);
+            if let Poll::Ready(Some(end)) = drained {
                 return Poll::Ready(end);
+            }
+            if drained.is_pending() && self.unsent.is_empty() {
+                return Poll::Pending;
             }
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
-    /// Takes a batch of what waits in the session, to be written next; gives the end when that is all that is left. `Pending`
-    /// if nothing waits.
+    /// Writes a batch of what waits in the session; gives the end when that is all that is left. `Pending` if nothing waits.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let Socket { session, receiver, .. } = self.socket;
-        let mut out = Output::new();
-        Poll::Ready(match ready!(session.poll_drain(cx, *receiver, Wire::Raw, BATCH, now(), &mut out)) {
-            Drained::Frames | Drained::Ping => {
-                self.rest = out.take_bytes();
-                self.flushing = true;
-                None
-            }
-            Drained::Closed(reason) => Some(End::Over(reason)),
-            Drained::Gone => Some(End::Broken(CloseReason::Interrupted)),
-        })
+        let mut out = Output::in_buffer(scratch::output());
+        let end = match session.poll_drain(cx, *receiver, Wire::Raw, BATCH, now(), &mut out) {
+            Poll::Ready(Drained::Frames | Drained::Ping) => Poll::Ready(None),
+            Poll::Ready(Drained::All) | Poll::Pending => Poll::Pending,
+            Poll::Ready(Drained::Closed(reason)) => Poll::Ready(Some(End::Over(reason))),
+            Poll::Ready(Drained::Gone) => Poll::Ready(Some(End::Broken(CloseReason::Interrupted))),
+        };
+        let out = out.into_buffer();
+        let sent = self.unsent.send(&mut self.io, cx, &out);
+        scratch::return_output(out);
+        match sent {
+            Ok(()) => end,
+            Err(_) => Poll::Ready(Some(End::Broken(CloseReason::Interrupted))),
+        }
     }
 
     /// The peer does not read. That is its right, until the session is to end: then it has a little time left.
@@ -223,17 +235,10 @@ fn read<T>(
     size: usize,
     take: impl FnOnce(&[u8]) -> T,
 ) -> Poll<io::Result<T>> {
-    thread_local! {
-        // A read ends before the next one on its thread begins, so one buffer serves all connections.
-        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    let mut scratch = SCRATCH.take();
-    if scratch.len() < size {
-        scratch.resize(size, 0);
-    }
-    let mut buffer = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
-    let read = Pin::new(io).poll_read(cx, &mut buffer).map_ok(|()| take(buffer.filled()));
-    SCRATCH.set(scratch);
+    let mut buffer = scratch::input(size);
+    let mut input = ReadBuf::new(buffer.get_mut(..size).unwrap_or_default());
+    let read = Pin::new(io).poll_read(cx, &mut input).map_ok(|()| take(input.filled()));
+    scratch::return_input(buffer);
     read
 }
 

@@ -220,7 +220,7 @@ impl Replies {
         loop {
             let mut cx = Context::from_waker(Waker::noop());
             match session.poll_drain(&mut cx, self.receiver, wire, 1 << 20, Instant::now(), &mut out) {
-                Poll::Ready(Drained::Frames | Drained::Ping) => {}
+                Poll::Ready(Drained::Frames | Drained::All | Drained::Ping) => {}
                 Poll::Ready(Drained::Closed(_) | Drained::Gone) | Poll::Pending => break,
             }
         }

@@ -83,6 +83,7 @@ fn the_files_that_the_pages_name_exist() {
         "docs/message-path.md",
         "docs/architecture.md",
         "docs/contributing.md",
+        "docs/performance.md",
         "docs/application.md",
         "docs/spring.md",
         "docs/conformance.md",
@@ -101,6 +102,21 @@ fn the_files_that_the_pages_name_exist() {
             }
         }
     }
+}
+
+#[test]
+fn the_benches_that_the_pages_name_exist() {
+    let mut named = 0;
+    for page in ["docs/performance.md", "docs/contributing.md"] {
+        for word in quoted(page) {
+            let Some((_, rest)) = word.split_once("cargo bench --bench ") else { continue };
+            let name = rest.split(' ').next().unwrap_or(rest);
+            let files = [format!("benches/{name}.rs"), format!("benches/{name}/main.rs")];
+            assert!(files.iter().any(|file| root().join(file).exists()), "{page} names the bench {name}");
+            named += 1;
+        }
+    }
+    assert!(named > 5, "{named} benches found; has the page another form now?");
 }
 
 /// What README shows of the three ways stands like that in an example, and `tests/examples.rs` runs the examples.

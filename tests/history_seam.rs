@@ -11,13 +11,13 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bed::Bed;
+use bed::{Bed, Messages};
 use bytes::Bytes;
 use support::stomp::Stomp;
 use support::{Client, Gateway, Transport, within};
 use towpath::broker::{Membership, Selector, Subscribing};
 use towpath::config::{Config, Destination, History, Service};
-use towpath::session::{Drained, Output, ReceiverId, Session, Subscription, Traits, Wire};
+use towpath::session::{Drained, ReceiverId, Session, Subscription, Traits, Wire};
 use towpath::stomp::{AckMode, Command, Frame, Headers, Version};
 
 const TOPIC: &str = "/topic/log";
@@ -40,10 +40,10 @@ fn join(bed: &Bed, session: &Arc<Session>, past: usize, ack: AckMode, selector: 
 
 /// Takes what waits, once: there may always be more, since nobody waits for this. Gives the offsets of it.
 fn offsets(session: &Session, receiver: ReceiverId, now: Instant) -> Vec<u64> {
-    let mut out = Output::new();
+    let mut out = Messages::default();
     let mut cx = Context::from_waker(Waker::noop());
     match session.poll_drain(&mut cx, receiver, Wire::Raw, 100_000, now, &mut out) {
-        Poll::Ready(Drained::Frames) | Poll::Pending => {}
+        Poll::Ready(Drained::Frames | Drained::All) | Poll::Pending => {}
         Poll::Ready(other) => panic!("{other:?}"),
     }
     let offset = |(message, _): (Bytes, bool)| {
@@ -51,7 +51,7 @@ fn offsets(session: &Session, receiver: ReceiverId, now: Instant) -> Vec<u64> {
         let offset = text.split("\nx-offset:").nth(1).expect("it asked for offsets").split('\n').next().unwrap();
         offset.parse().unwrap()
     };
-    out.take_messages().map(offset).collect()
+    out.0.into_iter().map(offset).collect()
 }
 
 fn assert_seamless(offsets: &[u64], step: u64, what: &str) {

@@ -119,7 +119,7 @@ fn looking_into_an_idle_outbox_allocates_nothing() {
                 let mut cx = Context::from_waker(Waker::noop());
                 let mut out = Output::new();
                 let drained = reader.session.poll_drain(&mut cx, reader.id, wire, 1000, bed.now, &mut out);
-                assert!(!matches!(drained, Poll::Ready(Drained::Frames)));
+                assert!(!matches!(drained, Poll::Ready(Drained::Frames | Drained::All)));
             }
         });
         assert_eq!(count, (0, 0), "{carrier:?}");
@@ -150,7 +150,10 @@ fn an_idle_tcp_connection_holds_no_buffer() {
     runtime.block_on(async {
         let gateway = Gateway::in_memory(Config::default()).await;
         let mut publisher = Stomp::connect(Client::open(&gateway, Transport::Tcp, "", "").await, Version::V1_2).await;
+        // The buffers that all connections of a thread share are not theirs.
+        publisher.subscribed("0", "/topic/warm-up").await;
         publisher.publish("/topic/warm-up", body.clone()).await;
+        publisher.expect(Command::Message).await;
         let mut clients = vec![];
         for _ in 0..CONNECTIONS {
             // A pipe keeps the room that it once needed; these have little.

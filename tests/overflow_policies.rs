@@ -12,13 +12,13 @@ use std::time::Instant;
 
 use bed::meters::record;
 use bed::stomp::{Client, bodies, connect, send, subscribe};
-use bed::{Bed, Lone, Mute, config};
+use bed::{Bed, Lone, Messages, Mute, config};
 use bytes::Bytes;
 use proptest::prelude::*;
 use towpath::config::{Config, Destination, Endpoint, Overflow as Policy, Service};
 use towpath::publication::{Overflow, Publication};
 use towpath::session::{
-    Carrier, CloseReason, Delivery, Drained, Item, Message, Output, Queued, ReceiverId, Subscription, Tag, Wire,
+    Carrier, CloseReason, Delivery, Drained, Item, Message, Queued, ReceiverId, Subscription, Tag, Wire,
 };
 use towpath::stomp::{Command, Frame, Headers, Version};
 
@@ -63,7 +63,7 @@ impl Peer {
 
     /// Reads once, about as many bytes as the budget says; gives bodies, and the close.
     fn read(&self, budget: usize) -> (Vec<String>, Option<CloseReason>) {
-        let mut out = Output::new();
+        let mut out = Messages::default();
         let mut cx = Context::from_waker(Waker::noop());
         let drained = self.lone.session.poll_drain(&mut cx, self.receiver, Wire::Raw, budget, self.now, &mut out);
         let body = |(bytes, _): (Bytes, bool)| {
@@ -71,7 +71,7 @@ impl Peer {
             text.split_once("\n\n").map_or(text.clone(), |(_, body)| body.trim_end_matches('\0').to_owned())
         };
         let closed = if let Poll::Ready(Drained::Closed(reason)) = drained { Some(reason) } else { None };
-        (out.take_messages().map(body).collect(), closed)
+        (out.0.into_iter().map(body).collect(), closed)
     }
 
     fn read_all(&self) -> Vec<String> {

@@ -52,9 +52,8 @@ pub(super) struct Socket {
 /// xhr_send on one connection, xhr or xhr_streaming on another.
 pub(super) struct Xhr {
     route: Arc<Route>,
-    sending: Link,
-    /// The server has closed the connection for xhr_send while nothing was asked, as servers may.
-    gone: bool,
+    /// There from the first text on: who only listens has one connection, as a browser does.
+    sending: Option<Link>,
     /// The answer to the xhr_send that is under way.
     answer: Option<Answer>,
     /// What goes with the next one: texts in quotation marks, with commas.
@@ -101,18 +100,16 @@ impl Carrier {
                 Ok(Self::Socket(Box::new(Socket { link, sockjs, joined: Vec::new(), unquoted: Vec::new() })))
             }
             Transport::XhrStreaming | Transport::XhrPolling => {
-                let receiving = route.open().await?;
                 let session = session();
                 let receiver = if transport == Transport::XhrStreaming { "xhr_streaming" } else { "xhr" };
                 let post =
                     |name: &str| format!("POST {path}/{session}/{name} HTTP/1.1\r\nHost: {}\r\n", route.authority);
                 let mut xhr = Xhr {
                     route: Arc::clone(route),
-                    sending: link,
-                    gone: false,
+                    sending: None,
                     answer: None,
                     waiting: Vec::new(),
-                    receiving,
+                    receiving: link,
                     received: Answer::default(),
                     line: Vec::new(),
                     unquoted: Vec::new(),
@@ -200,7 +197,7 @@ impl Carrier {
         match self {
             Self::Socket(socket) => socket.link.backlog(),
             Self::Tcp(link) => link.backlog(),
-            Self::Xhr(xhr) => xhr.waiting.len() + xhr.sending.backlog(),
+            Self::Xhr(xhr) => xhr.waiting.len() + xhr.sending.as_ref().map_or(0, Link::backlog),
         }
     }
 
@@ -213,7 +210,7 @@ impl Carrier {
             }
             Self::Tcp(link) => link.rest(),
             Self::Xhr(xhr) => {
-                xhr.sending.rest();
+                xhr.sending.iter_mut().for_each(Link::rest);
                 xhr.receiving.rest();
                 (xhr.waiting, xhr.unquoted) = (Vec::new(), Vec::new());
             }
@@ -284,7 +281,8 @@ impl Socket {
                 }
                 frames::PING => {
                     frames::write(output, frames::PONG, frame.payload);
-                    beats += 1;
+                    // With SockJS the heartbeat is a frame of its own, and not to be counted twice.
+                    beats += usize::from(!*sockjs);
                 }
                 frames::PONG => {}
                 frames::CLOSE => return Err(Fault::Closed(frames::close_words(frame.payload))),
@@ -315,11 +313,10 @@ impl Xhr {
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
-        if self.gone {
-            return Ok(());
-        }
+        // Without a connection it goes when one has been made.
+        let Some(sending) = &mut self.sending else { return Ok(()) };
         if self.answer.is_none() && !self.waiting.is_empty() {
-            let output = self.sending.output();
+            let output = sending.output();
             output.extend_from_slice(self.send_head.as_bytes());
             output.extend_from_slice((self.waiting.len() + 2).to_string().as_bytes());
             output.extend_from_slice(b"\r\n\r\n[");
@@ -328,7 +325,7 @@ impl Xhr {
             self.waiting.clear();
             self.answer = Some(Answer::default());
         }
-        self.sending.flush()
+        sending.flush()
     }
 
     async fn receive(&mut self, mut hear: impl FnMut(Said<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
@@ -340,28 +337,26 @@ impl Xhr {
                 self.ask()?;
             }
             if self.answer.as_ref().is_some_and(Answer::is_done) {
-                self.sending = self.reopen().await?;
-                self.answer = None;
-                self.flush()?;
+                (self.sending, self.answer) = (None, None);
                 return Ok(());
             }
-            if self.gone && !self.waiting.is_empty() {
-                self.sending = self.reopen().await?;
-                self.gone = false;
+            if self.sending.is_none() && !self.waiting.is_empty() {
+                self.sending = Some(self.reopen().await?);
                 self.flush()?;
             }
             let woken = poll_fn(|context| {
-                if !self.gone
-                    && let Poll::Ready(came) = self.sending.poll_more(context)
+                if let Some(sending) = &mut self.sending
+                    && let Poll::Ready(came) = sending.poll_more(context)
                 {
                     match (came, &self.answer) {
                         (Ok(()), Some(_)) => return Poll::Ready(Ok(Woken::Answered)),
                         (Ok(()), None) => {
-                            let unasked = Fault::garbage("an answer that nobody asked for", self.sending.input());
+                            let unasked = Fault::garbage("an answer that nobody asked for", sending.input());
                             return Poll::Ready(Err(unasked));
                         }
                         (Err(fault), Some(_)) => return Poll::Ready(Err(fault)),
-                        (Err(_), None) => self.gone = true,
+                        // It has closed the idle connection, as servers may.
+                        (Err(_), None) => self.sending = None,
                     }
                 }
                 match self.receiving.poll_more(context) {
@@ -399,10 +394,10 @@ impl Xhr {
 
     /// Reads the answer to an xhr_send, and sends what waited for it. Whether it is whole, and there is a connection for the next.
     fn answered(&mut self) -> Result<bool, Fault> {
-        let Some(answer) = &mut self.answer else { return Ok(true) };
+        let (Some(answer), Some(sending)) = (&mut self.answer, &mut self.sending) else { return Ok(true) };
         let mut body = Vec::new();
-        let done = answer.read(self.sending.input(), &mut body)?;
-        self.sending.consume(done);
+        let done = answer.read(sending.input(), &mut body)?;
+        sending.consume(done);
         if let Some(status) = answer.status().filter(|status| *status != 204 && *status != 200) {
             return Err(Fault::Status { asked: "xhr_send", status });
         }

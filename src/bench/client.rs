@@ -32,11 +32,10 @@ pub(super) enum Speech {
 }
 
 impl Speech {
-    /// STOMP for that user, with a heart-beat wanted of the server so often, or never. The host is the one that brokers with several
-    /// have to begin with.
-    pub(super) fn stomp(login: Option<&str>, passcode: Option<&str>, beats: Duration) -> Self {
-        let mut connect = format!("CONNECT\naccept-version:1.2\nhost:/\nheart-beat:0,{}\n", beats.as_millis());
-        for (name, value) in [("login", login), ("passcode", passcode)] {
+    /// STOMP for that user of that virtual host, with a heart-beat wanted of the server so often, or never.
+    pub(super) fn stomp(host: &str, login: Option<&str>, passcode: Option<&str>, beats: Duration) -> Self {
+        let mut connect = format!("CONNECT\naccept-version:1.2\nheart-beat:0,{}\n", beats.as_millis());
+        for (name, value) in [("host", Some(host)), ("login", login), ("passcode", passcode)] {
             if let Some(value) = value {
                 // CONNECT is not escaped (STOMP 1.2, "Value Encoding"), so a line feed cannot be in it.
                 connect.push_str(&format!("{name}:{}\n", value.replace(['\n', '\r', '\0'], "")));

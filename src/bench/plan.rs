@@ -46,6 +46,8 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// From how many loopback addresses connections come; without it so many that ports suffice.
     pub sources: Option<u32>,
+    /// The `host` of CONNECT, STOMP's name for a virtual host. `/` is what brokers have to begin with.
+    pub host: String,
     /// The `login` of CONNECT.
     pub login: Option<String>,
     /// The `passcode` of CONNECT.
@@ -67,6 +69,7 @@ impl Plan {
             patience: Duration::from_secs(10),
             server_pid: None,
             sources: None,
+            host: "/".to_owned(),
             login: None,
             passcode: None,
         }
@@ -342,7 +345,9 @@ impl Plan {
         self.check_numbers()?;
         let transports = self.check_transports()?;
         let each = transports.used().into_iter().map(Transport::connections).max().unwrap_or(1);
-        let each = if matches!(self.scenario, Scenario::Post { .. }) { 1 } else { each };
+        // Who sends nothing has no connection for it.
+        let each =
+            if matches!(self.scenario, Scenario::Post { .. } | Scenario::Idle { stomp: false, .. }) { 1 } else { each };
         // A publisher comes on top, and those who have the subscriptions beside.
         let beside = match self.scenario {
             Scenario::Fanout { beside, .. } => u64::from(beside.div_ceil(EACH_BESIDE)),
@@ -517,12 +522,16 @@ mod tests {
     #[test]
     fn many_connections_come_from_several_addresses() {
         let sources = |clients, transport| {
-            let mut plan = Plan::new("http://127.0.0.1:1/echo", Scenario::Idle { clients, stomp: false });
+            let mut plan = Plan::new("http://127.0.0.1:1/echo", Scenario::Echo { clients });
             plan.transports = Some(Transports::One(transport));
             plan.check().unwrap().sources
         };
         assert_eq!(sources(1000, Transport::Websocket), 1);
         assert_eq!(sources(50_000, Transport::Websocket), 3);
         assert_eq!(sources(50_000, Transport::XhrPolling), 6);
+
+        let mut idle = Plan::new("http://127.0.0.1:1/echo", Scenario::Idle { clients: 50_000, stomp: false });
+        idle.transports = Some(Transports::One(Transport::XhrPolling));
+        assert_eq!(idle.check().unwrap().sources, 3, "who sends nothing has one connection");
     }
 }

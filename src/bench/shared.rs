@@ -3,6 +3,7 @@
 //! Does not know: what the clients do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -46,11 +47,23 @@ pub(super) struct Run {
     pub(super) duplicated: AtomicU64,
     pub(super) out_of_order: AtomicU64,
     measured: AtomicU64,
+    /// How many senders may still have something to send that is due.
+    owing: Arc<AtomicU64>,
     latency: Mutex<Latency>,
     connecting: Mutex<Latency>,
     /// By transport, if they are to be told apart.
     shares: Vec<(Transport, Share)>,
     failures: Mutex<BTreeMap<String, u64>>,
+}
+
+/// A sender owes messages as long as there is this.
+#[derive(Debug)]
+pub(super) struct Owing(Arc<AtomicU64>);
+
+impl Drop for Owing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What came over one transport.
@@ -76,6 +89,7 @@ impl Run {
             duplicated: AtomicU64::new(0),
             out_of_order: AtomicU64::new(0),
             measured: AtomicU64::new(0),
+            owing: Arc::default(),
             latency: Mutex::new(Latency::new()),
             connecting: Mutex::new(Latency::new()),
             shares: apart.iter().map(|transport| (*transport, share())).collect(),
@@ -184,6 +198,17 @@ impl Run {
         }
     }
 
+    /// Whether all that was due has been sent, and has come.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_complete() && self.owing.load(Ordering::Relaxed) == 0
+    }
+
+    /// A sender begins that owes messages at certain times.
+    pub(super) fn owe(&self) -> Owing {
+        self.owing.fetch_add(1, Ordering::Relaxed);
+        Owing(Arc::clone(&self.owing))
+    }
+
     /// Whether all that was sent has come.
     pub(super) fn is_complete(&self) -> bool {
         self.received.load(Ordering::Relaxed) >= self.expected.load(Ordering::Relaxed)
@@ -244,5 +269,18 @@ mod tests {
         let (latency, ..) = run.books();
         let count = latency.percentiles().map(|found| found.count);
         assert_eq!((count, run.measured()), (Some(2), 2), "two were due in the window, and two came in it");
+    }
+
+    #[test]
+    fn a_run_is_settled_when_nobody_owes_anything_and_all_has_come() {
+        let run = Run::new(0, 64, &[]);
+        let (one, other) = (run.owe(), run.owe());
+        drop(one);
+        assert!(run.is_complete() && !run.is_settled());
+        run.sent(1, 1);
+        drop(other);
+        assert!(!run.is_settled());
+        run.came_untimed(Mark::Fresh);
+        assert!(run.is_settled());
     }
 }

@@ -118,7 +118,7 @@ impl<'a> Stage<'a> {
 
     /// STOMP as the plan's user, with a heart-beat wanted of the server so often.
     pub(super) fn stomp_with_beats(&self, beats: Duration) -> Speech {
-        Speech::stomp(self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
+        Speech::stomp(&self.plan.host, self.plan.login.as_deref(), self.plan.passcode.as_deref(), beats)
     }
 
     /// The turns of so many senders, from now on.
@@ -262,16 +262,10 @@ impl<'a> Stage<'a> {
         if going {
             self.tell("waiting for what is on its way");
             let drained = async {
-                // Senders may have been late, so that more is on its way after a while.
-                loop {
-                    while to_the_end || !self.run.is_complete() {
-                        sleep(LOOK).await;
-                    }
-                    sleep(AFTERMATH).await;
-                    if self.run.is_complete() {
-                        break;
-                    }
+                while to_the_end || !self.run.is_settled() {
+                    sleep(LOOK).await;
                 }
+                sleep(AFTERMATH).await;
             };
             let drained = async {
                 if timeout(patience, drained).await.is_err() && to_the_end {

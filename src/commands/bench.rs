@@ -72,6 +72,9 @@ pub struct Order {
     /// Connections come from 127.0.0.1 to 127.0.0.N in turn; by default so many that ports suffice.
     #[arg(long, value_name = "N", help_heading = CLIENTS)]
     sources: Option<u32>,
+    /// The host of CONNECT: a virtual host of the broker.
+    #[arg(long, value_name = "NAME", default_value = "/", help_heading = CLIENTS)]
+    host: String,
     #[command(flatten)]
     credentials: Credentials,
 
@@ -266,6 +269,7 @@ impl Order {
         plan.patience = self.patience;
         plan.server_pid = self.server_pid;
         plan.sources = self.sources;
+        plan.host.clone_from(&self.host);
         plan.login.clone_from(&self.credentials.login);
         plan.passcode = self.credentials.passcode()?;
         Ok(plan)

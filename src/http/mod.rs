@@ -10,7 +10,7 @@
 //! | `receiver` | the guard that every attached receiver holds |
 //! | `stream` | receiving transports: polls and streams |
 //! | `send` | sending transports: xhr_send, jsonp_send |
-//! | `websocket` | handshake, and `socket`, the life of an open one |
+//! | `websocket` | handshake, and `socket`, the life of an open one, with its `packets` |
 //! | `collect` | request bodies |
 //! | `api` | the HTTP API for backends |
 //! | `body` | the one response body type |
@@ -21,6 +21,7 @@ mod api;
 mod body;
 mod collect;
 mod origin;
+mod packets;
 mod pages;
 mod receiver;
 mod reply;
@@ -32,4 +33,4 @@ mod websocket;
 
 pub use api::{Api, ApiService};
 pub use body::Body;
-pub use service::{BoxError, HttpService, RenderMetrics, Settings};
+pub use service::{Answering, BoxError, HttpService, RenderMetrics, Settings};

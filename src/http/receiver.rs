@@ -78,6 +78,10 @@ impl Receiver {
         &self.session
     }
 
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
     pub fn id(&self) -> ReceiverId {
         self.id
     }

@@ -19,16 +19,16 @@ pub(super) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-
 /// What an answer needs to know of its request. Copied out of it: a request's headers are slices of the connection's read
 /// buffer, and a poll that waits with them would keep the buffer and make the connection take another.
 pub(super) struct Asker {
-    origin: Option<HeaderValue>,
+    origin: Option<Box<[u8]>>,
     /// The headers that a page wants leave to send.
-    wanted: Option<HeaderValue>,
-    cookie: Option<HeaderValue>,
+    wanted: Option<Box<[u8]>>,
+    cookie: Option<Box<[u8]>>,
 }
 
 impl Asker {
     /// Whoever sent these headers.
     pub fn new(request: &HeaderMap) -> Self {
-        let copy = |name| HeaderValue::from_bytes(request.get(name)?.as_bytes()).ok();
+        let copy = |name| request.get(name).map(|value| Box::from(value.as_bytes()));
         Self {
             origin: copy(header::ORIGIN),
             wanted: copy(header::ACCESS_CONTROL_REQUEST_HEADERS),
@@ -122,9 +122,10 @@ pub(super) fn cache_one_year(response: &mut Response<Body>) {
 pub(super) fn cors(response: &mut Response<Body>, endpoint: &config::Endpoint, asker: &Asker) {
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    match &asker.origin {
+    let value = |bytes: &Option<Box<[u8]>>| HeaderValue::from_bytes(bytes.as_ref()?).ok();
+    match value(&asker.origin) {
         Some(origin) => {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
         None if endpoint.allowed_origins == config::AllowedOrigins::Any => {
@@ -132,8 +133,8 @@ pub(super) fn cors(response: &mut Response<Body>, endpoint: &config::Endpoint, a
         }
         None => {}
     }
-    if let Some(wanted) = asker.wanted.as_ref().filter(|wanted| !wanted.is_empty()) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    if let Some(wanted) = value(&asker.wanted).filter(|wanted| !wanted.is_empty()) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
     }
 }
 
@@ -142,7 +143,7 @@ fn cookie(response: &mut Response<Body>, endpoint: &config::Endpoint, asker: &As
     if !endpoint.cookie {
         return;
     }
-    let sent = asker.cookie.as_ref().and_then(|cookie| cookie.to_str().ok());
+    let sent = asker.cookie.as_ref().and_then(|cookie| std::str::from_utf8(cookie).ok());
     let value = headers::session_cookie(sent);
     let mut cookie = format!("{}={value}; path=/", headers::SESSION_COOKIE);
     if let Some(same_site) = endpoint.cookie_same_site {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::reply::Asker;
+use super::stream::Received;
 use super::{Api, Body, origin, pages, reply, send, stream, websocket};
 use crate::auth::Authenticator;
 use crate::config::{self, Config};
@@ -92,26 +93,35 @@ impl HttpService {
     }
 
     /// Answers one request. Never fails: what is wrong with a request is in the answer.
-    ///
-    /// What only some requests wait for has a future of its own; otherwise every poll, which may wait for long, would keep room
-    /// for it.
-    pub async fn respond<B>(&self, mut request: Request<B>) -> Response<Body>
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+    {
+        match self.begin(request).await {
+            Received::Answered(response) => response,
+            Received::Waiting(poll) => poll.await,
+        }
+    }
+
+    /// Answers a request, unless it is a poll that has to wait: that is a future of its own, or it would keep room for all
+    /// that other requests need.
+    async fn begin<B>(&self, mut request: Request<B>) -> Received
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
     {
         if let Some(refusal) = refuse_head(&request) {
-            return refusal;
+            return refusal.into();
         }
         let upgrade = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         if let Some(api) = self.api.as_ref().filter(|api| api.has(path)) {
-            return Box::pin(api.respond(parts, body)).await;
+            return Box::pin(api.respond(parts, body)).await.into();
         }
         if let Some(page) = self.own_page(path, &parts.method) {
-            return page;
+            return page.into();
         }
-        let Some((endpoint, rest)) = self.gateway.endpoint(path) else { return reply::not_found() };
+        let Some((endpoint, rest)) = self.gateway.endpoint(path) else { return reply::not_found().into() };
         let settings = endpoint.settings();
         let route = route::parse(rest);
         let wants_socket = websocket::is_upgrade(&parts.headers);
@@ -127,28 +137,29 @@ impl HttpService {
             }
             other => other,
         };
-        let Some(methods) = route.methods() else { return reply::not_found() };
+        let Some(methods) = route.methods() else { return reply::not_found().into() };
         let asked = methods.asked(parts.method.as_str());
         if asked == Asked::NotAllowed {
-            return reply::method_not_allowed(methods);
+            return reply::method_not_allowed(methods).into();
         }
         if !is_offered(settings, &route) {
             let mut absent = reply::not_found();
             reply::no_cache(&mut absent);
-            return absent;
+            return absent.into();
         }
         let page = matches!(route, Route::Greeting | Route::Iframe { .. });
         if !page && !origin::is_allowed(&settings.allowed_origins, &parts.headers) {
-            return forbidden();
+            return forbidden().into();
         }
         if asked == Asked::Preflight {
-            return reply::preflight(methods.preflight.unwrap_or_default(), settings, &Asker::new(&parts.headers));
+            let asker = Asker::new(&parts.headers);
+            return reply::preflight(methods.preflight.unwrap_or_default(), settings, &asker).into();
         }
         let visitor = match self.visitor(endpoint, &parts, &route).await {
             Ok(visitor) => visitor,
-            Err(refused) => return refused,
+            Err(refused) => return refused.into(),
         };
-        match route {
+        let response = match route {
             Route::Greeting => pages::greeting(),
             Route::Info => pages::info(settings, &Asker::new(&parts.headers)),
             Route::Iframe { version } => pages::iframe(settings, version, &parts.headers),
@@ -164,10 +175,11 @@ impl HttpService {
                 // A poll may wait for long: it takes along what it needs and nothing that belongs to the connection.
                 let session = session.to_owned();
                 drop(upgrade);
-                self.session(endpoint, transport.row(), &session, visitor, parts, body).await
+                return self.session(endpoint, transport.row(), &session, visitor, parts, body).await;
             }
             Route::NotFound => reply::not_found(),
-        }
+        };
+        response.into()
     }
 
     async fn session<B>(
@@ -178,7 +190,7 @@ impl HttpService {
         visitor: Option<Box<Visitor>>,
         request: Parts,
         body: B,
-    ) -> Response<Body>
+    ) -> Received
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
     {
@@ -193,7 +205,9 @@ impl HttpService {
                 // The body of a receiving POST means nothing; hyper discards what is left of it.
                 drop((request, body));
                 match callback.transpose() {
-                    Ok(callback) => stream::receive(&self.gateway, endpoint, row, session, visitor, callback).await,
+                    Ok(callback) => {
+                        return stream::receive(&self.gateway, endpoint, row, session, visitor, callback, asker).await;
+                    }
                     Err(error) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, error),
                 }
             }
@@ -202,7 +216,7 @@ impl HttpService {
             }
         };
         reply::dress(&mut response, row, endpoint.settings(), &asker);
-        response
+        response.into()
     }
 
     /// Who the request comes from, as far as it proves that itself. Mostly that is nobody, and nothing.
@@ -262,11 +276,11 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = Answering;
 
     fn call(&self, request: Request<B>) -> Self::Future {
         let service = self.clone();
-        Box::pin(async move { Ok(service.respond(request).await) })
+        Answering(Step::Begins(Box::pin(async move { service.begin(request).await })))
     }
 }
 
@@ -277,7 +291,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -285,6 +299,37 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         Service::call(self, request)
+    }
+}
+
+/// The answer to a request, in two steps: what a request needs that is looked at is more than what a poll needs that waits, so
+/// the room of the first step is given back before the second.
+pub struct Answering(Step);
+
+enum Step {
+    Begins(Pin<Box<dyn Future<Output = Received> + Send>>),
+    Waits(Box<stream::Poll>),
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut self.0 {
+                Step::Begins(beginning) => match ready!(beginning.as_mut().poll(cx)) {
+                    Received::Answered(response) => return Poll::Ready(Ok(response)),
+                    Received::Waiting(poll) => self.0 = Step::Waits(poll),
+                },
+                Step::Waits(poll) => return Pin::new(poll).poll(cx).map(Ok),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Answering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answering").finish_non_exhaustive()
     }
 }
 

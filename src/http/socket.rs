@@ -9,26 +9,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Packet};
 
+use super::packets::{Packets, WebSocket};
 use super::send;
 use crate::config::Service;
 use crate::connection::{Connection, LINGER, TwoWay, now};
 use crate::gateway::{Endpoint, Gateway};
 use crate::metrics;
 use crate::pause::Pause;
-use crate::session::{Carrier, CloseReason, Drained, Flow, Message, Output, ReceiverId, Session, Wire};
+use crate::session::{Carrier, CloseReason, Drained, Flow, Message, ReceiverId, Session, Wire};
 use crate::sockjs::{self, Framing};
 
 /// Bytes after which a frame takes no further message, and a flush no further frame. Larger batches gain nothing: the cost
@@ -52,6 +50,7 @@ pub(super) struct Socket {
 }
 
 /// How the two-way traffic ended.
+#[derive(PartialEq)]
 enum End {
     /// We closed: all is written, the close frame is due.
     Ours(CloseReason),
@@ -74,48 +73,27 @@ impl Socket {
         // The concrete stream saves a box and a buffer for each socket; anything else works as well.
         match upgraded.downcast::<TokioIo<Connection<TcpStream>>>() {
             Ok(parts) => self.serve(parts.io.into_inner(), parts.read_buf).await,
-            Err(upgraded) => self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new()).await,
+            // Boxed, or each of the others would have room for it.
+            Err(upgraded) => Box::pin(self.serve(TokioIo::<Upgraded>::new(upgraded), Bytes::new())).await,
         }
     }
 
-    async fn serve(mut self, io: impl AsyncRead + AsyncWrite + Unpin, already_read: Bytes) {
-        let settings = self.endpoint.settings();
-        let config = WebSocketConfig::default()
-            .read_buffer_size(settings.websocket_buffer)
-            .write_buffer_size(BATCH)
-            .max_message_size(Some(self.max_payload().0))
-            .max_frame_size(Some(self.max_payload().0));
-        let stream = if already_read.is_empty() {
-            WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await
-        } else {
-            WebSocketStream::from_partially_read(io, already_read.to_vec(), Role::Server, Some(config)).await
-        };
+    /// A future that is put together here: an `async fn` would keep its arguments a second time.
+    fn serve<S>(self, io: S, already_read: Bytes) -> impl Future<Output = ()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (read_size, max_payload) = (self.endpoint.settings().websocket_buffer, self.max_payload().0);
+        let stream = WebSocket::new(io, &already_read, read_size, max_payload);
         // Even empty it holds the buffer of the HTTP connection.
         drop(already_read);
-        let framing = (self.session.carrier() == Carrier::Websocket).then(Framing::websocket);
-        let mut traffic = Traffic {
-            socket: &self,
-            stream,
-            framing,
-            speech: Speech::Silence,
-            pause: Pause::default(),
-            flushing: false,
-            linger: None,
-        };
-        let end = poll_fn(|cx| traffic.poll(cx)).await;
-        let stream = traffic.stream;
-        let close = match &end {
-            End::Ours(reason) | End::Fault(reason) => Some(self.close_frame(reason)),
-            End::Theirs => None,
-            End::Broken(_) => {
-                self.reason = end.into_reason();
-                return;
-            }
-        };
-        self.reason = end.into_reason();
-        // The session is over before the peer's answer, for which nobody else has to wait.
-        drop(self);
-        let _ = tokio::time::timeout(LINGER, say_goodbye(stream, close)).await;
+        let (speech, pause) = (Speech::Silence, Pause::default());
+        let mut traffic = Traffic { socket: self, stream, speech, pause, linger: None };
+        async move {
+            let end = poll_fn(|cx| traffic.poll(cx)).await;
+            // Only who is about to go needs the room for this.
+            Box::pin(traffic.end(end)).await;
+        }
     }
 
     /// The limit of a websocket message, with its configuration key. Under SockJS it is the limit of a whole payload, as
@@ -198,35 +176,31 @@ enum Speech {
 }
 
 /// Both directions of an open socket, polled by its one task.
-struct Traffic<'a, S> {
-    socket: &'a Socket,
-    stream: WebSocketStream<S>,
-    /// None on a raw websocket.
-    framing: Option<Framing>,
+struct Traffic<S> {
+    socket: Socket,
+    stream: WebSocket<S>,
     speech: Speech,
     /// Runs while nothing more is to be read.
     pause: Pause,
-    /// Something was handed to the stream and may not be on the wire yet.
-    flushing: bool,
     /// Runs when the session is closing and the peer does not read.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<S> {
     type End = End;
 
     /// Hands over packets that have arrived. `Ok(true)` if there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let Socket { gateway, session, .. } = self.socket;
+        let Socket { gateway, session, .. } = &self.socket;
+        if self.pause.poll_over(cx, gateway, session, now).is_pending() || !self.stream.may_have_input(cx) {
+            return Ok(false);
+        }
+        let mut reading = self.stream.reading(cx);
         for _ in 0..PIPELINE {
-            if self.pause.poll_over(cx, gateway, session, now).is_pending() {
-                return Ok(false);
-            }
-            let packet = match self.stream.poll_next_unpin(cx) {
+            let packet = match reading.poll_next() {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Some(Ok(packet))) => packet,
-                Poll::Ready(Some(Err(error))) => return Err(self.socket.end_of(&error)),
-                Poll::Ready(None) => return Err(End::Broken(CloseReason::Interrupted)),
+                Poll::Ready(Ok(packet)) => packet,
+                Poll::Ready(Err(error)) => return Err(self.socket.end_of(&error)),
             };
             let handed = match packet {
                 Packet::Text(text) => {
@@ -246,6 +220,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
                 Packet::Close(_) => return Err(End::Theirs),
             };
             self.pause.after(handed.map_err(End::Fault)?);
+            if self.pause.poll_over(reading.context(), gateway, session, now).is_pending() {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -253,53 +230,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
     /// Drains the session into the stream and flushes, until nothing waits or the peer takes no more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            if self.flushing {
-                match self.stream.poll_flush_unpin(cx) {
-                    Poll::Ready(Ok(())) => self.flushing = false,
+            if !self.stream.is_flushed() {
+                match self.stream.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(End::Broken(CloseReason::Interrupted)),
                     Poll::Pending => return self.poll_stuck(cx),
                 }
             }
-            match self.drain(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(end)) => return Poll::Ready(end),
-                Poll::Pending if self.flushing => {}
-                Poll::Pending => return Poll::Pending,
+            let drained = self.drain(cx);
+            if let Poll::Ready(Some(end)) = drained {
+                return Poll::Ready(end);
+            }
+            if drained.is_pending() && self.stream.is_flushed() {
+                return Poll::Pending;
             }
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
-    /// Hands what waits to the stream, about a batch of it. `Pending` if nothing more waits.
-    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let mut out = Output::new();
-        let mut sent = 0;
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
+    /// Writes what waits in the session, about a batch of it; gives the end when nothing is to follow. `Pending` if nothing more waits.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         // SockJS frames are text, whatever comes in, and what a bridge passes on stays what it is.
         let is_bridge = self.socket.endpoint.settings().service == Service::Bridge;
-        let all_binary = self.framing.is_none() && self.speech == Speech::Binary && !is_bridge;
-        while sent < BATCH {
-            let wire = self.framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
-            let drained =
-                ready!(self.socket.session.poll_drain(cx, self.socket.receiver, wire, BATCH, now(), &mut out));
-            sent += out.len();
-            for (payload, text) in out.take_messages() {
-                let kind = if text && !all_binary { Data::Text } else { Data::Binary };
-                self.feed(Packet::Frame(Frame::message(payload, OpCode::Data(kind), true)))?;
-            }
-            match drained {
-                Drained::Frames => {}
-                Drained::Ping => self.feed(Packet::Ping(Bytes::new()))?,
-                Drained::Closed(reason) => return Poll::Ready(Err(End::Ours(reason))),
-                Drained::Gone => return Poll::Ready(Err(End::Broken(CloseReason::Interrupted))),
+        let framing = (self.socket.session.carrier() == Carrier::Websocket).then(Framing::websocket);
+        let all_binary = framing.is_none() && self.speech == Speech::Binary && !is_bridge;
+        let wire = framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
+        let mut packets = Packets::new(all_binary);
+        let (now, mut end) = (now(), Poll::Ready(None));
+        while packets.len() < BATCH && end == Poll::Ready(None) {
+            let Socket { session, receiver, .. } = &self.socket;
+            match session.poll_drain(cx, *receiver, wire, BATCH, now, &mut packets) {
+                Poll::Ready(Drained::Frames) => {}
+                Poll::Ready(Drained::All) | Poll::Pending => end = Poll::Pending,
+                Poll::Ready(Drained::Ping) => packets.ping(),
+                Poll::Ready(Drained::Closed(reason)) => end = Poll::Ready(Some(End::Ours(reason))),
+                Poll::Ready(Drained::Gone) => end = Poll::Ready(Some(End::Broken(CloseReason::Interrupted))),
             }
         }
-        Poll::Ready(Ok(()))
+        match self.stream.send(cx, &packets) {
+            Ok(()) => end,
+            Err(_) => Poll::Ready(Some(End::Broken(CloseReason::Interrupted))),
+        }
     }
 
-    fn feed(&mut self, packet: Packet) -> Result<(), End> {
-        self.flushing = true;
-        self.stream.start_send_unpin(packet).map_err(|_| End::Broken(CloseReason::Interrupted))
+    /// Says goodbye to a peer that may still be there, who has a little time for it.
+    async fn end(self, end: End) {
+        let Self { mut socket, stream, .. } = self;
+        let close = match &end {
+            End::Ours(reason) | End::Fault(reason) => Some(socket.close_frame(reason)),
+            End::Theirs | End::Broken(_) => None,
+        };
+        let is_broken = matches!(end, End::Broken(_));
+        socket.reason = end.into_reason();
+        // The session is over before the peer's answer, for which nobody else has to wait.
+        drop(socket);
+        if !is_broken {
+            let _ = tokio::time::timeout(LINGER, stream.close(close)).await;
+        }
     }
 
     /// The peer does not read. That is its right, until the session is to end: then it has a little time left.
@@ -307,18 +295,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
         let reason = ready!(self.socket.session.poll_closing(cx));
         let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
         linger.as_mut().poll(cx).map(|()| End::Broken(reason))
-    }
-}
-
-/// Sends the close frame, or the answer to the peer's, and waits for the end of the stream.
-async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>, close: Option<CloseFrame>) {
-    let sent = match close {
-        Some(close) => stream.close(Some(close)).await,
-        // The library has queued its answer, and refuses any other.
-        None => stream.flush().await,
-    };
-    if sent.is_ok() {
-        while let Some(Ok(_)) = stream.next().await {}
     }
 }
 

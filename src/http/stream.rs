@@ -4,13 +4,16 @@
 //!
 //! Does not know: what the frames contain.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, ready};
 
 use bytes::{Bytes, BytesMut};
 use hyper::{Response, StatusCode};
 
 use super::receiver::{Admission, Receiver};
+use super::reply::Asker;
 use super::{Body, reply};
 use crate::connection::now;
 use crate::gateway::{Endpoint, Gateway, Visitor};
@@ -18,7 +21,30 @@ use crate::session::{Drained, Output, Wire};
 use crate::sockjs::route::{ResponseLimit, Row};
 use crate::sockjs::{Callback, Close, Framing};
 
-/// Answers a receiving request. It may wait for long, and holds nothing of the request meanwhile.
+/// What a receiving request leads to.
+pub(super) enum Received {
+    /// Its answer, or the beginning of it.
+    Answered(Response<Body>),
+    /// A poll that waits for its one frame.
+    Waiting(Box<Poll>),
+}
+
+/// A poll that waits for one frame. It may wait for long, and holds nothing of the request meanwhile. If the connection breaks,
+/// this is dropped and the receiver with it.
+pub(super) struct Poll {
+    row: &'static Row,
+    framing: Framing,
+    receiver: Receiver,
+    asker: Asker,
+}
+
+impl From<Response<Body>> for Received {
+    fn from(response: Response<Body>) -> Self {
+        Self::Answered(response)
+    }
+}
+
+/// Attaches for a receiving request.
 pub(super) async fn receive(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
@@ -26,56 +52,59 @@ pub(super) async fn receive(
     session: &str,
     visitor: Option<Box<Visitor>>,
     callback: Option<Callback>,
-) -> Response<Body> {
+    asker: Asker,
+) -> Received {
+    let dressed = |mut response| {
+        reply::dress(&mut response, row, endpoint.settings(), &asker);
+        Received::Answered(response)
+    };
     let Some(framing) = row.transport.framing(callback.as_ref()) else {
         // Only senders and raw sockets have no framing, and they are not routed here.
-        return reply::not_found();
+        return dressed(reply::not_found());
     };
     let prelude = row.prelude.bytes(callback.as_ref()).map(|bytes| Bytes::from(bytes.into_owned()));
     let admission =
         match Receiver::attach(gateway, endpoint, session, row.name, Visitor::or_nobody(visitor.as_deref())).await {
             Ok(admission) => admission,
-            Err(full) => return reply::text(StatusCode::SERVICE_UNAVAILABLE, full),
+            Err(full) => return dressed(reply::text(StatusCode::SERVICE_UNAVAILABLE, full)),
         };
-    drop(visitor);
     let receiver = match admission {
         Admission::Attached(receiver) => receiver,
-        Admission::Busy => return last_word(row, prelude, &framing, &Close::STILL_OPEN),
-        Admission::Closing(reason) => return last_word(row, prelude, &framing, &reason.close()),
+        Admission::Busy => return dressed(last_word(row, prelude, &framing, &Close::STILL_OPEN)),
+        Admission::Closing(reason) => return dressed(last_word(row, prelude, &framing, &reason.close())),
         // As if there were none: that it exists is nobody else's business either.
-        Admission::Foreign => return reply::not_found(),
+        Admission::Foreign => return dressed(reply::not_found()),
     };
     match row.limit {
-        ResponseLimit::OneFrame => answer(row, poll(receiver, &framing).await),
+        ResponseLimit::OneFrame => Received::Waiting(Box::new(Poll { row, framing, receiver, asker })),
         ResponseLimit::Bytes | ResponseLimit::Never => {
             let limit = endpoint.settings().response_limit;
-            answer(row, Body::Stream(Box::new(Stream { prelude, framing, receiver, limit, sent: 0, ended: false })))
+            let stream = Stream { prelude, framing, receiver, limit, sent: 0, ended: false };
+            dressed(answer(row, Body::Stream(Box::new(stream))))
         }
     }
 }
 
-/// Waits for one frame. If the connection breaks meanwhile, this future is dropped and the receiver with it.
-async fn poll(mut receiver: Receiver, framing: &Framing) -> Body {
-    let mut out = Output::new();
-    std::future::poll_fn(|cx| {
+impl Future for Poll {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> task::Poll<Response<Body>> {
+        let mut out = Output::new();
         loop {
-            let drained = ready!(receiver.session().poll_drain(
-                cx,
-                receiver.id(),
-                Wire::Sockjs(framing),
-                usize::MAX,
-                now(),
-                &mut out,
-            ));
+            let Self { receiver, framing, .. } = &*self;
+            let wire = Wire::Sockjs(framing);
+            let drained = ready!(receiver.session().poll_drain(cx, receiver.id(), wire, usize::MAX, now(), &mut out));
             // A poll has no use for a ping: its session has none.
             if drained != Drained::Ping {
-                receiver.done();
-                return Poll::Ready(());
+                break;
             }
         }
-    })
-    .await;
-    Body::Full(out.take_bytes())
+        self.receiver.done();
+        let Self { row, receiver, asker, .. } = &*self;
+        let mut response = answer(row, Body::Full(out.take_bytes()));
+        reply::dress(&mut response, row, receiver.endpoint().settings(), asker);
+        task::Poll::Ready(response)
+    }
 }
 
 /// The body of a streaming response.
@@ -92,12 +121,12 @@ pub struct Stream {
 
 impl Stream {
     /// The next chunk: the prelude, then one frame at a time.
-    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> task::Poll<Option<Bytes>> {
         if let Some(prelude) = self.prelude.take() {
-            return Poll::Ready(Some(prelude));
+            return task::Poll::Ready(Some(prelude));
         }
         if self.ended {
-            return Poll::Ready(None);
+            return task::Poll::Ready(None);
         }
         let mut out = Output::new();
         loop {
@@ -107,7 +136,7 @@ impl Stream {
                 ready!(self.receiver.session().poll_drain(cx, self.receiver.id(), wire, budget, now(), &mut out));
             match drained {
                 Drained::Ping => continue,
-                Drained::Frames => {
+                Drained::Frames | Drained::All => {
                     self.sent += out.len();
                     if self.sent < self.limit {
                         break;
@@ -120,7 +149,7 @@ impl Stream {
             break;
         }
         let chunk = out.take_bytes();
-        Poll::Ready(if chunk.is_empty() { None } else { Some(chunk) })
+        task::Poll::Ready(if chunk.is_empty() { None } else { Some(chunk) })
     }
 }
 

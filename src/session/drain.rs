@@ -31,6 +31,8 @@ pub enum Wire<'a> {
 pub enum Drained {
     /// Something was appended to the output: one SockJS frame, or on a raw websocket one or more messages.
     Frames,
+    /// The same, and nothing more waits: the task is registered to be woken, as if it had been told [`Poll::Pending`].
+    All,
     /// The caller is to send a websocket ping. Nothing was appended.
     Ping,
     /// The session is closed and this was the last drain: the close frame (if the wire has one) was appended.
@@ -39,17 +41,19 @@ pub enum Drained {
     Gone,
 }
 
-/// The bytes of a drain, with the ends of the messages in them where a raw websocket must tell them apart.
+/// Where a drain puts its messages.
+pub trait Sink {
+    /// Takes one message, whose bytes `write` appends; about `size` of them. A transport may put something of its own before them.
+    fn message(&mut self, text: bool, size: usize, write: impl FnOnce(&mut BytesMut));
+
+    /// Makes room for messages of that many bytes in all.
+    fn reserve(&mut self, bytes: usize);
+}
+
+/// The messages of a drain one behind the other, for transports that need not tell them apart.
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: BytesMut,
-    ends: Vec<End>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct End {
-    length: usize,
-    text: bool,
 }
 
 impl Output {
@@ -58,18 +62,19 @@ impl Output {
         Self::default()
     }
 
-    /// All bytes, for transports that frame by bytes.
-    pub fn take_bytes(&mut self) -> Bytes {
-        self.ends.clear();
-        self.bytes.split().freeze()
+    /// One that is written into this buffer, behind what is in it.
+    pub fn in_buffer(bytes: BytesMut) -> Self {
+        Self { bytes }
     }
 
-    /// Each message with whether it is text, in order; for websockets.
-    pub fn take_messages(&mut self) -> impl Iterator<Item = (Bytes, bool)> {
-        let mut bytes = self.bytes.split();
-        std::mem::take(&mut self.ends)
-            .into_iter()
-            .map(move |end| (bytes.split_to(end.length.min(bytes.len())).freeze(), end.text))
+    /// The buffer with all bytes.
+    pub fn into_buffer(self) -> BytesMut {
+        self.bytes
+    }
+
+    /// All bytes so far.
+    pub fn take_bytes(&mut self) -> Bytes {
+        self.bytes.split().freeze()
     }
 
     /// The number of bytes that wait to be taken.
@@ -81,11 +86,15 @@ impl Output {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
+}
 
-    fn message(&mut self, text: bool, write: impl FnOnce(&mut BytesMut)) {
-        let before = self.bytes.len();
+impl Sink for Output {
+    fn message(&mut self, _text: bool, _size: usize, write: impl FnOnce(&mut BytesMut)) {
         write(&mut self.bytes);
-        self.ends.push(End { length: self.bytes.len() - before, text });
+    }
+
+    fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
     }
 }
 
@@ -95,7 +104,18 @@ enum Next {
     Ping,
     Close(CloseReason),
     Beat(Beat),
-    Batch(VecDeque<Item>, usize, Option<Box<Waker>>),
+    Batch(Batch),
+}
+
+/// What was taken out of the queue.
+struct Batch {
+    items: VecDeque<Item>,
+    /// What they cost there.
+    cost: usize,
+    /// Nothing is left, and the task is registered.
+    all: bool,
+    /// Who waits for the room that it leaves.
+    room_waker: Option<Box<Waker>>,
 }
 
 impl Session {
@@ -122,7 +142,7 @@ impl Session {
         wire: Wire<'_>,
         budget: usize,
         now: Instant,
-        out: &mut Output,
+        out: &mut impl Sink,
     ) -> Poll<Drained> {
         loop {
             let next = {
@@ -141,18 +161,20 @@ impl Session {
                     outbox.last_sent = now;
                     outbox.beat = None;
                     let bytes = outbox.bytes;
-                    let batch = outbox.take(budget);
-                    Next::Batch(batch, bytes - outbox.bytes, outbox.room_waker.take())
+                    let items = outbox.take(budget);
+                    let all = outbox.queue.is_empty() && outbox.closing.is_none();
+                    if all {
+                        outbox.register(cx);
+                    }
+                    let (cost, room_waker) = (bytes - outbox.bytes, outbox.room_waker.take());
+                    Next::Batch(Batch { items, cost, all, room_waker })
                 } else if let Some(reason) = &outbox.closing {
                     Next::Close(CloseReason::clone(reason))
                 } else if let Some(beat) = outbox.beat.take() {
                     outbox.last_sent = now;
                     Next::Beat(beat)
                 } else {
-                    match &mut outbox.waker {
-                        Some(waker) => waker.clone_from(cx.waker()),
-                        none => *none = Some(cx.waker().clone()),
-                    }
+                    outbox.register(cx);
                     return Poll::Pending;
                 }
             };
@@ -160,13 +182,13 @@ impl Session {
                 Next::Ping => return Poll::Ready(Drained::Ping),
                 Next::Open => {
                     if let Wire::Sockjs(framing) = wire {
-                        out.message(true, |bytes| framing.open(bytes));
+                        out.message(true, 1, |bytes| framing.open(bytes));
                         return Poll::Ready(Drained::Frames);
                     }
                 }
                 Next::Close(reason) => {
                     if let Wire::Sockjs(framing) = wire {
-                        out.message(true, |bytes| framing.close(&reason.close(), bytes));
+                        out.message(true, 64, |bytes| framing.close(&reason.close(), bytes));
                     }
                     return Poll::Ready(Drained::Closed(reason));
                 }
@@ -174,18 +196,16 @@ impl Session {
                     write_beat(beat, wire, out);
                     return Poll::Ready(Drained::Frames);
                 }
-                Next::Batch(mut batch, cost, room_waker) => {
+                Next::Batch(Batch { items: mut batch, cost, all, room_waker }) => {
                     if let Some(waker) = room_waker {
                         waker.wake();
                     }
                     self.mark_carried();
-                    let before = out.ends.len();
                     let taken_back = claim(&batch, now);
                     screen(&mut batch, &taken_back, now);
-                    write_batch(&batch, &taken_back, cost, wire, out);
                     // A batch of nothing but withdrawn deliveries leaves nothing to send; an empty message is something.
-                    if out.ends.len() > before {
-                        return Poll::Ready(Drained::Frames);
+                    if write_batch(&batch, &taken_back, cost, wire, out) {
+                        return Poll::Ready(if all { Drained::All } else { Drained::Frames });
                     }
                 }
             }
@@ -193,8 +213,8 @@ impl Session {
     }
 }
 
-fn write_beat(beat: Beat, wire: Wire<'_>, out: &mut Output) {
-    out.message(true, |bytes| match (wire, beat) {
+fn write_beat(beat: Beat, wire: Wire<'_>, out: &mut impl Sink) {
+    out.message(true, 1, |bytes| match (wire, beat) {
         (Wire::Raw, _) => bytes.extend_from_slice(b"\n"),
         (Wire::Sockjs(framing), Beat::Sockjs) => framing.heartbeat(bytes),
         (Wire::Sockjs(framing), Beat::Stomp) => {
@@ -236,13 +256,14 @@ fn screen(batch: &mut VecDeque<Item>, taken_back: &[Arc<Subscription>], now: Ins
     });
 }
 
+/// Writes what is still to be sent of a batch that costs so many bytes. Whether that is anything.
 fn write_batch(
     batch: &VecDeque<Item>,
     taken_back: &[Arc<Subscription>],
     cost: usize,
     wire: Wire<'_>,
-    out: &mut Output,
-) {
+    out: &mut impl Sink,
+) -> bool {
     let live = |item: &Item| match item {
         Item::Delivery(Delivery { subscription, tag, .. }) if tag.is_tracked() => {
             !taken_back.iter().any(|own| Arc::ptr_eq(own, subscription))
@@ -250,17 +271,22 @@ fn write_batch(
         Item::Delivery(delivery) => delivery.subscription.is_active(),
         Item::Message(_) => true,
     };
+    let mut items = batch.iter().filter(|item| live(item)).peekable();
+    if items.peek().is_none() {
+        return false;
+    }
     // Quoting lengthens a message a little; an eighth more saves most batches the second allocation.
-    out.bytes.reserve(cost + cost / 8 + 64);
+    let size = cost + cost / 8 + 64;
+    out.reserve(size);
     match wire {
         Wire::Raw => {
-            for item in batch.iter().filter(|item| live(item)) {
+            for item in items {
                 match item {
-                    Item::Delivery(delivery) => out.message(delivery.publication.is_text(), |bytes| {
+                    Item::Delivery(delivery) => out.message(delivery.publication.is_text(), item.cost(), |bytes| {
                         write_delivery(delivery, Form::Raw, bytes);
                     }),
                     Item::Message(message) => {
-                        out.message(message.is_text(), |bytes| {
+                        out.message(message.is_text(), item.cost(), |bytes| {
                             bytes.extend_from_slice(message.payload());
                         });
                     }
@@ -268,11 +294,7 @@ fn write_batch(
             }
         }
         Wire::Sockjs(framing) => {
-            let mut items = batch.iter().filter(|item| live(item)).peekable();
-            if items.peek().is_none() {
-                return;
-            }
-            out.message(true, |bytes| {
+            out.message(true, size, |bytes| {
                 let encoding = framing.encoding();
                 framing.begin_messages(bytes);
                 while let Some(item) = items.next() {
@@ -293,6 +315,7 @@ fn write_batch(
             });
         }
     }
+    true
 }
 
 /// One MESSAGE frame: what differs from subscription to subscription, what differs from delivery to delivery, and the tail

@@ -21,7 +21,7 @@ mod subscription;
 
 pub use close::CloseReason;
 pub use deadlines::Deadlines;
-pub use drain::{Drained, Output, Wire};
+pub use drain::{Drained, Output, Sink, Wire};
 pub use message::Message;
 pub use outbox::{Item, Queued};
 pub use protocol::Protocol;

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::{CloseReason, Delivery, Message, ReceiverId, Subscription};
@@ -282,6 +282,14 @@ impl Outbox {
         let withdrawn: VecDeque<Item> = withdrawn;
         withdrawn.iter().for_each(|item| self.forget(item));
         withdrawn
+    }
+
+    /// Has the task woken when there is something to drain.
+    pub fn register(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
     }
 
     /// Begins to close, unless that has begun before. The first reason stays.

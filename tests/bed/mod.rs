@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
 use towpath::config::{self, AllowedOrigins, Config, Service};
 use towpath::gateway::{Endpoint, Gateway, Receiving, Visitor, Wiring};
 use towpath::session::{
-    Carrier, CloseReason, Deadlines, Departure, Drained, Flow, Message, Name, Output, Protocol, Queued, ReceiverId,
-    Session, Wire,
+    Carrier, CloseReason, Deadlines, Departure, Drained, Flow, Message, Name, Protocol, Queued, ReceiverId, Session,
+    Sink, Wire,
 };
 use towpath::sockjs::Framing;
 
@@ -261,11 +262,11 @@ impl Reader {
     }
 
     fn drain(&mut self, bed: &Bed) -> bool {
-        let mut out = Output::new();
+        let mut out = Messages::default();
         let wire = self.framing.as_ref().map_or(Wire::Raw, Wire::Sockjs);
         let mut cx = Context::from_waker(&self.waker);
         let drained = self.session.poll_drain(&mut cx, self.id, wire, self.budget, bed.now, &mut out);
-        for (bytes, text) in out.take_messages() {
+        for (bytes, text) in out.0 {
             let seen = if text {
                 let frame = String::from_utf8(bytes.to_vec()).expect("text is UTF-8");
                 Seen::Frame(if self.framing.is_some() { frame.trim_end_matches('\n').to_owned() } else { frame })
@@ -276,7 +277,7 @@ impl Reader {
         }
         let last = match drained {
             Poll::Pending => return false,
-            Poll::Ready(Drained::Frames) => return true,
+            Poll::Ready(Drained::Frames | Drained::All) => return true,
             Poll::Ready(Drained::Ping) => Seen::Ping,
             Poll::Ready(Drained::Closed(reason)) => Seen::Closed(reason),
             Poll::Ready(Drained::Gone) => Seen::Gone,
@@ -337,4 +338,18 @@ impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// What was drained, message by message, each with whether it is text.
+#[derive(Default)]
+pub struct Messages(pub Vec<(Bytes, bool)>);
+
+impl Sink for Messages {
+    fn message(&mut self, text: bool, _size: usize, write: impl FnOnce(&mut BytesMut)) {
+        let mut bytes = BytesMut::new();
+        write(&mut bytes);
+        self.0.push((bytes.freeze(), text));
+    }
+
+    fn reserve(&mut self, _bytes: usize) {}
 }

@@ -1,10 +1,13 @@
 // The npm package `sockjs` with the services that the protocol's tests ask for.
 //
 //   node main.mjs [PORT]      prints "ready URL" and stays; without a port, or with 0, a free one is taken
+//
+// RESPONSE_LIMIT is what a streaming response may carry, in bytes; the tests want the little that is the default.
 import http from 'node:http';
 import sockjs from 'sockjs';
 
 const GO_AWAY = [3000, 'Go away!'];
+const RESPONSE_LIMIT = Number(process.env.RESPONSE_LIMIT ?? 4096);
 
 function echo(connection) {
   connection.on('data', (message) => connection.write(message));
@@ -23,9 +26,9 @@ function farewell(connection) {
 }
 
 const services = [
-  ['/echo', echo, { response_limit: 4096 }],
-  ['/disabled_websocket_echo', echo, { response_limit: 4096, websocket: false }],
-  ['/cookie_needed_echo', echo, { response_limit: 4096, jsessionid: true }],
+  ['/echo', echo, { response_limit: RESPONSE_LIMIT }],
+  ['/disabled_websocket_echo', echo, { response_limit: RESPONSE_LIMIT, websocket: false }],
+  ['/cookie_needed_echo', echo, { response_limit: RESPONSE_LIMIT, jsessionid: true }],
   ['/close', close, {}],
   ['/farewell', farewell, {}],
 ];

@@ -1,9 +1,12 @@
 """The PyPI package `sockjs` (for aiohttp) with the services that the protocol's tests ask for.
 
     main.py [PORT]      prints "ready URL" and stays; without a port, or with 0, a free one is taken
+
+RESPONSE_LIMIT is what a streaming response may carry, in bytes; the tests want the little that is the default.
 """
 
 import logging
+import os
 import socket
 import sys
 import warnings
@@ -41,7 +44,7 @@ def main():
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     # The limit of a response is one for all services.
-    StreamingTransport.maxsize = 4096
+    StreamingTransport.maxsize = int(os.environ.get("RESPONSE_LIMIT", "4096"))
 
     app = web.Application()
     everyone = aiohttp_cors.ResourceOptions(allow_credentials=True, expose_headers="*", allow_headers="*")
