@@ -10,15 +10,12 @@ use tokio::task::JoinSet;
 
 use super::client::{self, Client, Event, escaped};
 use super::fault::Fault;
-use super::plan::Refusal;
+use super::plan::{EACH_BESIDE, Refusal};
 use super::sender::Sender;
 use super::shared::Run;
 use super::stage::{Seen, Stage};
 use super::stamp;
 use super::tally::Tally;
-
-/// Subscriptions beside that one connection has.
-const EACH_BESIDE: u32 = 500;
 
 /// How far the deliveries have come.
 #[derive(Debug, Default)]
