@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -29,7 +30,6 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const LARGEST: usize = frames::LARGEST;
 
 /// A client's way.
-#[derive(Debug)]
 pub(super) enum Carrier {
     /// A websocket, with SockJS frames in it or without.
     Socket(Box<Socket>),
@@ -50,7 +50,6 @@ pub(super) struct Socket {
 }
 
 /// xhr_send on one connection, xhr or xhr_streaming on another.
-#[derive(Debug)]
 pub(super) struct Xhr {
     route: Arc<Route>,
     /// There from the first text on: who only listens has one connection, as a browser does.
@@ -66,7 +65,11 @@ pub(super) struct Xhr {
     unquoted: Vec<u8>,
     send_head: String,
     receive_request: String,
+    /// A connection that is being made in the place of one of these.
+    opening: Option<Opening>,
 }
+
+type Opening = Pin<Box<dyn Future<Output = Result<Link, Fault>> + Send>>;
 
 impl Carrier {
     /// Connects. For SockJS the session is open only when [`Said::Open`] has come.
@@ -115,6 +118,7 @@ impl Carrier {
                         post("xhr_send")
                     ),
                     receive_request: format!("{}Content-Length: 0\r\n\r\n", post(receiver)),
+                    opening: None,
                 };
                 xhr.ask()?;
                 Ok(Self::Xhr(Box::new(xhr)))
@@ -326,10 +330,9 @@ impl Xhr {
 
     async fn receive(&mut self, mut hear: impl FnMut(Said<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
         loop {
-            // Whoever stops waiting here finds it as it was.
             if self.received.is_done() {
                 if self.received.closes() {
-                    self.receiving = self.route.open().await?;
+                    self.receiving = self.reopen().await?;
                 }
                 self.ask()?;
             }
@@ -338,7 +341,7 @@ impl Xhr {
                 return Ok(());
             }
             if self.sending.is_none() && !self.waiting.is_empty() {
-                self.sending = Some(self.route.open().await?);
+                self.sending = Some(self.reopen().await?);
                 self.flush()?;
             }
             let woken = poll_fn(|context| {
@@ -376,6 +379,17 @@ impl Xhr {
                 }
             }
         }
+    }
+
+    /// Makes a connection. Whoever stops waiting goes on with the same one the next time.
+    async fn reopen(&mut self) -> Result<Link, Fault> {
+        let opening = self.opening.get_or_insert_with(|| {
+            let route = Arc::clone(&self.route);
+            Box::pin(async move { route.open().await })
+        });
+        let link = opening.await;
+        self.opening = None;
+        link
     }
 
     /// Reads the answer to an xhr_send, and sends what waited for it. Whether it is whole, and there is a connection for the next.

@@ -101,7 +101,7 @@ async fn come_and_go(course: Arc<Course>, mut place: Place) -> Result<(), Fault>
             return Ok(());
         }
         place.cycle(&course).await?;
-        run.measure(place.transport, run.now().saturating_sub(time));
+        run.measure(place.transport, time, run.now());
         let done = course.done.fetch_add(1, Ordering::Relaxed) + 1;
         if done == course.cycles.div_ceil(2) {
             let resident = course.server.and_then(Process::resident);

@@ -72,7 +72,6 @@ pub(super) enum Event<'a> {
 }
 
 /// A client that is connected.
-#[derive(Debug)]
 pub(super) struct Client {
     carrier: Carrier,
     transport: Transport,

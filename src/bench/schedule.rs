@@ -55,6 +55,11 @@ pub(super) enum Turns {
 }
 
 impl Turns {
+    /// Whether they come at times that nothing can change.
+    pub(super) fn are_due(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+
     /// The time from which the latency of the next message counts, if it is to be sent now. So many are on their way.
     pub(super) fn take(&mut self, now: u64, on_their_way: u64) -> Option<u64> {
         match self {

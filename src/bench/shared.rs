@@ -3,6 +3,7 @@
 //! Does not know: what the clients do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -38,17 +39,31 @@ pub(super) struct Run {
     pub(super) size: usize,
     zero: Instant,
     phase: AtomicU8,
+    /// When the window began and ended.
+    window: [AtomicU64; 2],
     pub(super) sent: AtomicU64,
     pub(super) expected: AtomicU64,
     pub(super) received: AtomicU64,
     pub(super) duplicated: AtomicU64,
     pub(super) out_of_order: AtomicU64,
     measured: AtomicU64,
+    /// How many senders may still have something to send that is due.
+    owing: Arc<AtomicU64>,
     latency: Mutex<Latency>,
     connecting: Mutex<Latency>,
     /// By transport, if they are to be told apart.
     shares: Vec<(Transport, Share)>,
     failures: Mutex<BTreeMap<String, u64>>,
+}
+
+/// A sender owes messages as long as there is this.
+#[derive(Debug)]
+pub(super) struct Owing(Arc<AtomicU64>);
+
+impl Drop for Owing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What came over one transport.
@@ -67,12 +82,14 @@ impl Run {
             size,
             zero: Instant::now(),
             phase: AtomicU8::new(Phase::WarmUp as u8),
+            window: [AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX)],
             sent: AtomicU64::new(0),
             expected: AtomicU64::new(0),
             received: AtomicU64::new(0),
             duplicated: AtomicU64::new(0),
             out_of_order: AtomicU64::new(0),
             measured: AtomicU64::new(0),
+            owing: Arc::default(),
             latency: Mutex::new(Latency::new()),
             connecting: Mutex::new(Latency::new()),
             shares: apart.iter().map(|transport| (*transport, share())).collect(),
@@ -86,12 +103,30 @@ impl Run {
     }
 
     pub(super) fn enter(&self, phase: Phase) {
+        let [begin, end] = &self.window;
+        match phase {
+            Phase::WarmUp => {}
+            Phase::Window => begin.store(self.now(), Ordering::Relaxed),
+            Phase::Drain => end.store(self.now(), Ordering::Relaxed),
+        }
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// Whether something new may be sent.
     pub(super) fn sends(&self) -> bool {
         self.phase.load(Ordering::Relaxed) < Phase::Drain as u8
+    }
+
+    /// When the window ended; far away while it has not.
+    pub(super) fn end(&self) -> u64 {
+        let [_, end] = &self.window;
+        end.load(Ordering::Relaxed)
+    }
+
+    /// Whether something that was due then is to be in the latency.
+    fn is_of_window(&self, due: u64) -> bool {
+        let [begin, _] = &self.window;
+        begin.load(Ordering::Relaxed) <= due && due < self.end()
     }
 
     /// Whether what comes now is measured.
@@ -119,7 +154,7 @@ impl Run {
     pub(super) fn came(&self, transport: Transport, mark: Mark, stamp: Stamp, now: u64) {
         self.came_untimed(mark);
         if mark.is_new() {
-            self.measure(transport, now.saturating_sub(stamp.time));
+            self.measure(transport, stamp.time, now);
         }
     }
 
@@ -138,20 +173,21 @@ impl Run {
         }
     }
 
-    /// Counts something that took so many microseconds, if it is time to.
-    pub(super) fn measure(&self, transport: Transport, took: u64) {
-        if !self.measures() {
+    /// Counts something that was due then and is done now, if it is time to. How long it took counts whenever it is done, if it was
+    /// due in the window: whatever a server answers only after the end is what it was slowest with.
+    pub(super) fn measure(&self, transport: Transport, due: u64, now: u64) {
+        self.happened(transport);
+        if !self.is_of_window(due) {
             return;
         }
-        self.measured.fetch_add(1, Ordering::Relaxed);
+        let took = now.saturating_sub(due);
         self.latency.lock().record(took);
         if let Some((_, share)) = self.shares.iter().find(|(known, _)| *known == transport) {
-            share.measured.fetch_add(1, Ordering::Relaxed);
             share.latency.lock().record(took);
         }
     }
 
-    /// Counts something that took no time, if it is time to.
+    /// Counts something that happens now, if it is time to.
     pub(super) fn happened(&self, transport: Transport) {
         if !self.measures() {
             return;
@@ -160,6 +196,17 @@ impl Run {
         if let Some((_, share)) = self.shares.iter().find(|(known, _)| *known == transport) {
             share.measured.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether all that was due has been sent, and has come.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_complete() && self.owing.load(Ordering::Relaxed) == 0
+    }
+
+    /// A sender begins that owes messages at certain times.
+    pub(super) fn owe(&self) -> Owing {
+        self.owing.fetch_add(1, Ordering::Relaxed);
+        Owing(Arc::clone(&self.owing))
     }
 
     /// Whether all that was sent has come.
@@ -196,5 +243,44 @@ impl Run {
     /// Latency, connecting, and what is told apart.
     pub(super) fn books(&self) -> (Latency, Latency, &[(Transport, Share)]) {
         (self.latency.lock().clone(), self.connecting.lock().clone(), &self.shares)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_due_in_the_window_is_in_the_latency_whenever_it_comes() {
+        let run = Run::new(0, 64, &[]);
+        let came = |due| run.measure(Transport::Tcp, due, run.now());
+        came(run.now());
+        let warm_up = run.now();
+        while run.now() == warm_up {}
+        run.enter(Phase::Window);
+        let due = run.now();
+        while run.now() == due {}
+        came(warm_up);
+        came(due);
+        run.enter(Phase::Drain);
+        let late = run.end();
+        came(due);
+        came(late);
+        let (latency, ..) = run.books();
+        let count = latency.percentiles().map(|found| found.count);
+        assert_eq!((count, run.measured()), (Some(2), 2), "two were due in the window, and two came in it");
+    }
+
+    #[test]
+    fn a_run_is_settled_when_nobody_owes_anything_and_all_has_come() {
+        let run = Run::new(0, 64, &[]);
+        let (one, other) = (run.owe(), run.owe());
+        drop(one);
+        assert!(run.is_complete() && !run.is_settled());
+        run.sent(1, 1);
+        drop(other);
+        assert!(!run.is_settled());
+        run.came_untimed(Mark::Fresh);
+        assert!(run.is_settled());
     }
 }

@@ -262,7 +262,7 @@ impl<'a> Stage<'a> {
         if going {
             self.tell("waiting for what is on its way");
             let drained = async {
-                while to_the_end || !self.run.is_complete() {
+                while to_the_end || !self.run.is_settled() {
                     sleep(LOOK).await;
                 }
                 sleep(AFTERMATH).await;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 /// One message of so many is lied about.
-const EVERY: u64 = 7;
+const EVERY: u64 = 3;
 
 /// What is done to some messages.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

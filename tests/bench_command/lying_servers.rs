@@ -21,7 +21,7 @@ const WAYS: [(&str, &str); 8] = [
 ];
 
 /// Short, and slow enough that nothing of it is late.
-const SHORT: &str = "--rate 200 --warm-up 0s --duration 400ms --patience 2s";
+const SHORT: &str = "--rate 200 --warm-up 0s --duration 600ms --patience 3s";
 
 /// Runs a load over that way against a server that lies like that, and looks at both.
 fn over(way: &(&str, &str), lie: Lie, look: impl Fn(&Planted, &Ran)) {

@@ -56,13 +56,10 @@ fn a_rate_is_a_schedule_that_senders_share() {
     let apart: Vec<_> = firsts.windows(2).map(|two| two[1].saturating_sub(two[0])).collect();
     let all_connected_late = firsts.iter().max().unwrap() - firsts.iter().min().unwrap();
     assert!(apart.iter().all(|apart| apart.abs_diff(1250) < 1250), "{apart:?} over {all_connected_late}");
-    // What the schedule has in warm-up and window, and not one more.
+    // All that the schedule has in warm-up and window, though somebody may have been late.
     let seconds = json["seconds"].as_f64().expect("a number");
-    let most = (seconds + 0.1) * 800.0 + 4.0;
-    assert!(seconds >= 0.5, "{ran:#?}");
-    // Whoever is late at the end of the window may have left the last few unsent.
-    let least = 0.5 * (seconds + 0.1) * 800.0;
-    assert!((least..=most + 80.0).contains(&(heard.len() as f64)), "{} of {most}", heard.len());
+    let least = (seconds + 0.1) * 800.0 - 4.0;
+    assert!(seconds >= 0.5 && heard.len() as f64 >= least, "{} of {least}", heard.len());
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Stomp {
             }
         }
         let (actions, places) = (actions.into_iter(), places.into_iter());
-        self.committing = Some(Commit { actions, places, receipt, done: Done::Fully });
+        self.committing = Some(Box::new(Commit { actions, places, receipt, done: Done::Fully }));
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 mod actions;
 mod asking;
+mod few;
 mod pace;
 mod subscriptions;
 mod transactions;
@@ -78,7 +79,7 @@ pub(super) struct Stomp {
     transactions: Transactions,
     pace: Pace,
     /// A COMMIT that has begun: it is certain, and goes on before anything else of this client does.
-    committing: Option<Commit>,
+    committing: Option<Box<Commit>>,
     /// A call whose answer must come before anything else of this client is done.
     waiting: Option<Box<Waiting>>,
 }
@@ -340,7 +341,7 @@ impl Protocol for Stomp {
     fn closed(&mut self, session: &Arc<Session>, reason: &CloseReason, now: Instant) {
         // Whoever ends it: a transaction is done whole or not at all.
         self.carry_on(session, true, now);
-        for membership in self.subscriptions.drain().filter_map(|subscribed| subscribed.membership) {
+        for membership in self.subscriptions.drain().into_iter().filter_map(|subscribed| subscribed.membership) {
             self.service.broker.leave(&membership, now);
         }
         if let Some(caller) = &self.caller {

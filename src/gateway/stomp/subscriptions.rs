@@ -4,8 +4,7 @@
 //!
 //! Does not know: what a subscription delivers.
 
-use std::collections::HashMap;
-
+use super::few::Few;
 use crate::broker::{Membership, Named};
 use crate::stomp::{Ack, AckMode, Acknowledged, ProtocolError, Subscribe, Violation};
 
@@ -49,8 +48,8 @@ impl Key {
 
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    by_number: HashMap<u32, Subscribed>,
-    numbers: HashMap<Key, u32>,
+    by_number: Few<u32, Subscribed>,
+    numbers: Few<Key, u32>,
     next: u32,
 }
 
@@ -60,14 +59,14 @@ impl Subscriptions {
     }
 
     pub fn contains(&self, key: &Key) -> bool {
-        self.numbers.contains_key(key)
+        self.numbers.get(key).is_some()
     }
 
     /// A number that no living subscription has.
     pub fn next_number(&mut self) -> u32 {
         loop {
             self.next = self.next.wrapping_add(1);
-            if !self.by_number.contains_key(&self.next) {
+            if self.by_number.get(&self.next).is_none() {
                 return self.next;
             }
         }
@@ -95,9 +94,9 @@ impl Subscriptions {
         self.by_number.remove(&self.numbers.remove(key)?)
     }
 
-    pub fn drain(&mut self) -> impl Iterator<Item = Subscribed> {
-        self.numbers.clear();
-        std::mem::take(&mut self.by_number).into_values()
+    pub fn drain(&mut self) -> Vec<Subscribed> {
+        self.numbers = Few::default();
+        self.by_number.drain()
     }
 
     /// The messages that an ACK or NACK speaks of, with the number of their subscription.
