@@ -68,6 +68,9 @@ impl Results {
                     self.failed(run, &in_words(faults));
                 }
                 report.failures().iter().for_each(|failure| self.failed(run, failure));
+                if report.figure("/measured") == Some(0.0) && !run.args.starts_with("idle") {
+                    self.failed(run, "nothing came within the window");
+                }
                 if let Some(round) = self.rounds.last_mut() {
                     round.push((run.clone(), report));
                 }

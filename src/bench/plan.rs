@@ -13,6 +13,8 @@ const MOST_CLIENTS: u64 = 100_000;
 const MOST_IN_FLIGHT: u32 = 100_000;
 const MOST_RATE: f64 = 10_000_000.0;
 const LARGEST: usize = 1 << 20;
+/// Subscriptions beside a fan-out that one connection has.
+pub(super) const EACH_BESIDE: u32 = 500;
 /// Bytes of messages that are made beforehand.
 const MOST_BEFOREHAND: u64 = 1 << 30;
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -346,8 +348,12 @@ impl Plan {
         // Who sends nothing has no connection for it.
         let each =
             if matches!(self.scenario, Scenario::Post { .. } | Scenario::Idle { stomp: false, .. }) { 1 } else { each };
-        // A publisher and the connections beside come on top.
-        let connections = self.scenario.clients() * each + 16;
+        // A publisher comes on top, and those who have the subscriptions beside.
+        let beside = match self.scenario {
+            Scenario::Fanout { beside, .. } => u64::from(beside.div_ceil(EACH_BESIDE)),
+            _ => 0,
+        };
+        let connections = (self.scenario.clients() + beside + 1) * each;
         let needed = u32::try_from(connections.div_ceil(EACH_SOURCE)).unwrap_or(1);
         let sources = match self.sources {
             Some(sources) if (1..=250).contains(&sources) => sources,
