@@ -47,6 +47,11 @@ impl Run {
         }
     }
 
+    /// Whether the load speaks STOMP over plain TCP.
+    pub fn is_over_tcp(&self) -> bool {
+        self.args.contains("tcp://")
+    }
+
     /// The value of one of its options.
     pub fn option(&self, name: &str) -> Option<&str> {
         self.args.split_whitespace().skip_while(|word| *word != name).nth(1)

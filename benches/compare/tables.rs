@@ -56,19 +56,29 @@ pub fn peers(rows: &[Row], results: &Results) -> Table {
         for peer in &row.peers {
             if let Some((ours, theirs, ratio)) = results.beside(row, peer) {
                 let version = peer.program.version().unwrap_or_default();
-                let fewer = peer.option("--clients").filter(|clients| Some(*clients) != row.ours.option("--clients"));
-                let fewer = fewer.map_or(String::new(), |clients| format!(", {clients} clients"));
                 table.row([
                     row.name.clone(),
                     with_unit(row, ours),
                     with_unit(row, theirs),
                     format!("{ratio:.1}"),
-                    format!("{} {version}{fewer}", peer.program.name()),
+                    format!("{} {version}{}", peer.program.name(), difference(&row.ours, peer)),
                 ]);
             }
         }
     }
     table
+}
+
+/// What a peer's load has in another way than ours.
+fn difference(ours: &Run, peer: &Run) -> String {
+    let mut differences = String::new();
+    if peer.is_over_tcp() && !ours.is_over_tcp() {
+        differences.push_str(", over TCP");
+    }
+    if let Some(clients) = peer.option("--clients").filter(|clients| ours.option("--clients") != Some(*clients)) {
+        differences.push_str(&format!(", {clients} clients"));
+    }
+    differences
 }
 
 /// The rows as they stand in the first table, with exact values.
