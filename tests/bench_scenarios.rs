@@ -308,7 +308,7 @@ async fn servers_that_close_connections_are_gone_on_with() {
     let site = Site::start().await;
     let address = closing_proxy(site.gateway.address(), true).await;
     for transport in [Transport::XhrPolling, Transport::XhrStreaming] {
-        // However often a sender has its turn, connections are made to the end.
+        // Also where turns come faster than connections are made.
         for pace in [Pace::InFlight(2), Pace::Rate(20_000.0)] {
             let mut plan = site.plan("", transport, Scenario::Echo { clients: 2 });
             (plan.url, plan.pace) = (format!("http://{address}/echo"), pace);
