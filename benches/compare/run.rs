@@ -38,7 +38,7 @@ impl Run {
         }
         load.args(["--json", "--server-pid", &server.pid().to_string()]);
         if self.program == Program::RabbitMq {
-            load.args(["--host", "/", "--login", "guest"]).env("STOMP_PASSCODE", "guest");
+            load.args(["--login", "guest"]).env("STOMP_PASSCODE", "guest");
         }
         let (status, output, complaints) = finished(&mut load, LIMIT + self.duration())?;
         match (status, serde_json::from_str(&output)) {
