@@ -40,7 +40,7 @@ pub struct Report {
     pub measured: u64,
     /// Of these a second.
     pub rate: f64,
-    /// How long they took.
+    /// How long those took that were due in the measured time, whenever they came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<Timed>,
     /// How long connecting took.

@@ -66,7 +66,7 @@ impl Liar {
             told.lies += 1;
             return vec![text, held];
         }
-        if self.lie == Lie::None || self.lie != Lie::LosesAll && self.heard % EVERY != 0 {
+        if self.lie == Lie::None || self.lie != Lie::LosesAll && !self.heard.is_multiple_of(EVERY) {
             return vec![text];
         }
         if self.lie == Lie::Swaps {
