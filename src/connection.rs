@@ -1,5 +1,6 @@
 //! What every connection has, whatever is spoken on it: a stream with what it must not do (count for longer than it lives, or
-//! wait for ever for a peer that does not read), the clock, and the time for a goodbye.
+//! wait for ever for a peer that does not read), the buffers that all connections of a thread share, the clock, and the time
+//! for a goodbye.
 //!
 //! Does not know: what goes over it.
 
