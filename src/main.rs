@@ -118,12 +118,16 @@ fn run(serve: &Serve) -> Result<(), Box<dyn std::error::Error>> {
     })
 }
 
-/// The runtime of the gateway. On a single core one thread does everything: without others to hand work to it is cheaper, and fairer
-/// under full load; docs/performance.md has the figures.
+/// Steps of tasks after which the runtime asks the system for new input: as many as it is told of at once. With tokio's 61 it is told of
+/// more before it is through, and whoever waits longest comes last.
+const STEPS_PER_LOOK: u32 = 1024;
+
+/// The runtime of the gateway. On a single core one thread does everything: without others to hand work to it is cheaper.
+/// docs/performance.md has the figures, and those of fairness under full load.
 fn runtime() -> io::Result<Runtime> {
     let is_alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
     let mut builder = if is_alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().build()
+    builder.event_interval(STEPS_PER_LOOK).enable_all().build()
 }
 
 /// What is logged: what `TOWPATH_LOG` says, but never whole websocket frames, which the library would show at `trace`: there

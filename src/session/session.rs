@@ -441,7 +441,8 @@ impl Session {
         if self.expire(now) {
             return Timeout::Over;
         }
-        let mut wakers = [None, None];
+        let beat_waker = self.beat(&mut self.outbox.lock(), now);
+        let mut ping_waker = None;
         let mut waiting = Vec::new();
         let inbound_deadline = {
             let mut inbound = self.inbound.lock();
@@ -451,19 +452,15 @@ impl Session {
                 {
                     self.end(&mut inbound, reason, now);
                 }
-                wakers[0] = self.check_liveness(&mut inbound, now);
+                ping_waker = self.check_liveness(&mut inbound, beat_waker.is_some(), now);
             }
             if !inbound.protocol.as_ref().is_some_and(|protocol| protocol.is_waiting()) {
                 waiting = std::mem::take(&mut inbound.waiting);
             }
             self.inbound_deadline(&inbound)
         };
-        let outbox_deadline = {
-            let mut outbox = self.outbox.lock();
-            wakers[1] = self.beat(&mut outbox, now);
-            self.outbox_deadline(&outbox, now)
-        };
-        for waker in wakers.into_iter().flatten().chain(waiting) {
+        let outbox_deadline = self.outbox_deadline(&self.outbox.lock(), now);
+        for waker in beat_waker.into_iter().chain(ping_waker).chain(waiting) {
             waker.wake();
         }
         self.arm([inbound_deadline, outbox_deadline].into_iter().flatten().min());
@@ -572,8 +569,9 @@ impl Session {
         outbox.waker.take()
     }
 
-    /// Asks a silent websocket for a sign of life, and ends it when none comes.
-    fn check_liveness(self: &Arc<Self>, inbound: &mut Inbound, now: Instant) -> Option<Waker> {
+    /// Asks a silent websocket for a sign of life, and ends it when none comes. With a beat it is asked a little early: both then go
+    /// in one write, and in one look at the session.
+    fn check_liveness(self: &Arc<Self>, inbound: &mut Inbound, beats: bool, now: Instant) -> Option<Waker> {
         if !self.carrier.has_pings() {
             return None;
         }
@@ -582,13 +580,15 @@ impl Session {
             inbound.last_received = now;
             inbound.ping_sent = None;
         }
+        let heartbeat = self.settings.heartbeat;
+        let patience = if beats { heartbeat - heartbeat / 16 } else { heartbeat };
         match inbound.ping_sent {
             Some(at) if now >= at + self.settings.pong_timeout => {
                 self.end(inbound, CloseReason::NoPong, now);
                 None
             }
             Some(_) => None,
-            None if now >= inbound.last_received + self.settings.heartbeat => {
+            None if now >= inbound.last_received + patience => {
                 inbound.ping_sent = Some(now);
                 let mut outbox = self.outbox.lock();
                 outbox.ping = true;
