@@ -1,5 +1,5 @@
 //! A map of the few entries that most sessions have: up to a handful they stand in a list without room to spare, and more of
-//! them in a hash map. One subscription costs a seventh less of a whole STOMP session that way.
+//! them in a hash map. By the sizes of the types, a session with one subscription is some 400 bytes smaller that way.
 //!
 //! Does not know: what the entries are.
 
