@@ -28,7 +28,7 @@
 //! # Looking at other servers
 //!
 //! [`client`] speaks to any server of SockJS and STOMP, [`conformance`] checks one against the rules of the protocols, and [`doctor`]
-//! looks at what stands between a client and its server. They share [`wire`]. [`bench`] loads a server and counts what comes back, with a
+//! looks at what stands between a client and its server. They share [`wire`]. [`bench`](mod@bench) loads a server and counts what comes back, with a
 //! client of its own that costs little. None of them knows the modules above.
 
 #![forbid(unsafe_code)]

@@ -53,27 +53,23 @@ impl Socket {
         Ok(Self { gateway: Arc::clone(gateway), session, receiver, reason: CloseReason::Interrupted })
     }
 
-    /// Serves the connection to its end.
-    pub async fn serve(mut self, io: impl AsyncRead + AsyncWrite + Unpin) {
+    /// Serves the connection to its end. A future that is put together here: an `async fn` would keep its arguments a second time.
+    pub fn serve<S>(self, io: S) -> impl Future<Output = ()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut traffic = Traffic {
-            socket: &self,
+            socket: self,
             io,
             readiness: Readiness::default(),
             pause: Pause::default(),
             unsent: Unsent::default(),
             linger: None,
         };
-        let end = poll_fn(|cx| traffic.poll(cx)).await;
-        let io = traffic.io;
-        match end {
-            End::Broken(reason) => self.reason = reason,
-            End::Over(reason) => {
-                let last_word = if reason == CloseReason::SlowConsumer { too_slow() } else { Bytes::new() };
-                self.reason = reason;
-                // The session is over before the peer has read its end, for which nobody else has to wait.
-                drop(self);
-                Goodbye::new(io, last_word).say().await;
-            }
+        async move {
+            let end = poll_fn(|cx| traffic.poll(cx)).await;
+            // Only who is about to go needs the room for this.
+            Box::pin(traffic.end(end)).await;
         }
     }
 }
@@ -97,8 +93,8 @@ pub(crate) async fn refuse(io: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 /// Both directions of a connection, polled by its one task.
-struct Traffic<'a, S> {
-    socket: &'a Socket,
+struct Traffic<S> {
+    socket: Socket,
     io: S,
     readiness: Readiness,
     /// Runs while nothing more is to be read.
@@ -108,7 +104,7 @@ struct Traffic<'a, S> {
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<S> {
     type End = End;
 
     /// Hands over what has arrived, up to a buffer of it. `Ok(true)` if there may be more.
@@ -116,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
     /// One buffer and not several: it holds hundreds of frames, and receipts for many more of them would fill the outbox of
     /// a client that reads as it should.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let Socket { gateway, session, .. } = self.socket;
+        let Socket { gateway, session, .. } = &self.socket;
         if self.pause.poll_over(cx, gateway, session, now).is_pending() {
             return Ok(false);
         }
@@ -159,10 +155,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TwoWay for Traffic<'_, S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
     /// Writes a batch of what waits in the session; gives the end when that is all that is left. `Pending` if nothing waits.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
-        let Socket { session, receiver, .. } = self.socket;
+        let Socket { session, receiver, .. } = &self.socket;
         let mut out = Output::in_buffer(scratch::output());
         let end = match session.poll_drain(cx, *receiver, Wire::Raw, BATCH, now(), &mut out) {
             Poll::Ready(Drained::Frames | Drained::Ping) => Poll::Ready(None),
@@ -176,6 +172,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<'_, S> {
         match sent {
             Ok(()) => end,
             Err(_) => Poll::Ready(Some(End::Broken(CloseReason::Interrupted))),
+        }
+    }
+
+    /// Ends the session, and says goodbye to a peer that may still be there.
+    async fn end(self, end: End) {
+        let Self { mut socket, io, .. } = self;
+        let (reason, is_broken) = match end {
+            End::Broken(reason) => (reason, true),
+            End::Over(reason) => (reason, false),
+        };
+        let last_word = if reason == CloseReason::SlowConsumer { too_slow() } else { Bytes::new() };
+        socket.reason = reason;
+        // The session is over before the peer has read its end, for which nobody else has to wait.
+        drop(socket);
+        if !is_broken {
+            Goodbye::new(io, last_word).say().await;
         }
     }
 
