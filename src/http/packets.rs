@@ -149,8 +149,10 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> Reading<'_, 'c, S> {
 
     /// The next packet. Pings are answered by the next flush, or before the next packet is read.
     pub fn poll_next(&mut self) -> Poll<Result<Packet, Error>> {
-        let WebSocket { stream, context, readiness, unsent, answering, exhausted, .. } = &mut *self.socket;
-        let (cx, buffer, filled) = (&mut *self.cx, &mut self.buffer[..], &mut self.filled);
+        let WebSocket { stream, context, readiness, unsent, answering, exhausted, read_size, .. } = &mut *self.socket;
+        // The buffer of the thread may be larger, for those who read more at once.
+        let buffer = self.buffer.get_mut(..self.filled.end.max(*read_size)).unwrap_or_default();
+        let (cx, filled) = (&mut *self.cx, &mut self.filled);
         let mut through = Through { stream, readiness, unsent, cx, buffer, filled };
         let packet = pending_if_blocked(context.read(&mut through));
         *exhausted = packet.is_pending();
