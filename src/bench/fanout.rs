@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::client::{self, Client, Event, escaped};
+use super::client::{self, Client, Event, Speech, escaped};
 use super::fault::Fault;
 use super::plan::{EACH_BESIDE, Refusal};
 use super::sender::Sender;
@@ -49,12 +49,9 @@ pub(super) async fn run(stage: &Stage<'_>, beside: u32, beside_destination: &str
             Ok(client)
         })
         .await?;
-    let first = stage.checked.transports.first();
-    let publisher = stage
-        .connect_others(vec![first], async |_, transport| Client::connect(&stage.route, transport, &speech).await)
-        .await?;
+    let publisher = publisher(stage, &speech).await?;
     let lonely = bystanders(stage, beside, beside_destination).await?;
-    let (true, Some(publisher), Some(lonely)) = (clients.len() == wanted, publisher.into_iter().next(), lonely) else {
+    let (true, Some(publisher), Some(lonely)) = (clients.len() == wanted, publisher, lonely) else {
         return Ok(Seen::default());
     };
     let progress = Arc::new(Progress::default());
@@ -71,6 +68,13 @@ pub(super) async fn run(stage: &Stage<'_>, beside: u32, beside_destination: &str
     let sender = Sender::new(message, 0, turns, subscribers);
     tasks.spawn(publish(Arc::clone(&stage.run), publisher, sender, subscribers, progress));
     Ok(stage.measure(tasks).await)
+}
+
+/// Who publishes; `None` if it failed while it connected.
+pub(super) async fn publisher(stage: &Stage<'_>, speech: &Speech) -> Result<Option<Client>, Refusal> {
+    let first = vec![stage.checked.transports.first()];
+    let connect = async |_, transport| Client::connect(&stage.route, transport, speech).await;
+    Ok(stage.connect_others(first, connect).await?.pop())
 }
 
 /// A SEND to that destination, with a body that is to be stamped.

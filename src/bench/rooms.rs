@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tokio::task::JoinSet;
 
 use super::client::{self, Client, Event, escaped};
-use super::fanout::{Progress, nothing, publish, send};
+use super::fanout::{Progress, nothing, publish, publisher, send};
 use super::fault::Fault;
 use super::plan::Refusal;
 use super::sender::Sender;
@@ -33,11 +33,8 @@ pub(super) async fn run(stage: &Stage<'_>, topics: u32, members: u32) -> Result<
             Ok(client)
         })
         .await?;
-    let first = stage.checked.transports.first();
-    let publisher = stage
-        .connect_others(vec![first], async |_, transport| Client::connect(&stage.route, transport, &speech).await)
-        .await?;
-    let (true, Some(publisher)) = (clients.len() == wanted, publisher.into_iter().next()) else {
+    let publisher = publisher(stage, &speech).await?;
+    let (true, Some(publisher)) = (clients.len() == wanted, publisher) else {
         return Ok(Seen::default());
     };
     let progress = Arc::new(Progress::default());
